@@ -1,0 +1,136 @@
+"""One stage, one attempt: claim, perform, record. Everything outside is reached through ports.
+
+The outcome is a value; what to do with the message is decided by whoever delivered it.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+from pipeline.composition import AnyStage, Catalog
+from pipeline.errors import UnknownStage
+from pipeline.history import RunHistory, read_payload
+from pipeline.ids import Claim, Hold, StageKey
+from pipeline.job import Grant, JobError, Refusal, Refused
+from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Superseded, judge
+from pipeline.ports import Breakers, Finished, Leases, Outbound, Payloads, Records
+from stages.contract import CancelToken, Clock, JobFacts, Payload, Scope, Source, Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What attempts are made with."""
+
+    catalog: Catalog
+    records: Records
+    payloads: Payloads
+    leases: Leases
+    breakers: Breakers
+    outbound: Outbound
+    clock: Clock
+    random: Random
+
+
+def attempt(key: StageKey, services: Services) -> Outcome:
+    """Run one attempt of one stage. Raises `MachineryFailed` only when not even that could be recorded."""
+    now = services.clock.now()
+    granted = services.records.claim(key, owner=services.leases.owner, lease_s=services.leases.lease_s, at=now)
+    if isinstance(granted, Refused):
+        return _refused(granted)
+    hold = Hold(key, granted.epoch)
+    token = CancelToken()
+    started = services.clock.monotonic()
+    with services.leases.holding(hold, token):
+        outcome = _perform(granted, services, token)
+        ended = Finished(services.clock.now(), services.clock.monotonic() - started)
+        return _record(hold, outcome, ended, services.records)
+
+
+def _refused(refused: Refused) -> Outcome:
+    match refused.why:
+        case Refusal.FINISHED if refused.claim is not None:
+            return Done(refused.claim)
+        case Refusal.NOT_DUE:
+            return Early(refused.delay_s)
+        case Refusal.CANCELLED:
+            return Cancelled()
+        case _:
+            return Superseded()
+
+
+def _perform(grant: Grant, services: Services, token: CancelToken) -> Outcome:
+    """Do the work and say how it ended."""
+    try:
+        stage = services.catalog.stage(grant.key.stage)
+    except UnknownStage as error:
+        return Dead(JobError("unknown_stage", str(error), grant.key.stage), spends=False)
+    try:
+        return Done(_output(stage, grant, services, token))
+    except Exception as error:
+        return judge(error, stage, grant, services.clock.now(), services.random)
+
+
+def _output(stage: AnyStage, grant: Grant, services: Services, token: CancelToken) -> Claim:
+    tools = _tools(stage, grant, services, token)
+    payload = _input(grant, services.payloads)
+    dependency = stage.guard(payload, tools)
+    if dependency is None:
+        output = stage.run(payload, tools)
+    else:
+        with services.breakers.guard(dependency):
+            output = stage.run(payload, tools)
+    tools.scope.check()
+    return services.payloads.put(payload_key(grant.tenant_id, grant.key), output.to_bytes(), output.media_type)
+
+
+def payload_key(tenant_id: str, key: StageKey) -> str:
+    """Where a stage's output is kept, without its hash.
+
+    >>> payload_key("default", StageKey("0198", 1, "fetch"))
+    'default/0198/1/fetch.0'
+    """
+    return f"{tenant_id}/{key.job_id}/{key.run}/{key.stage}.{key.part}"
+
+
+def _input(grant: Grant, payloads: Payloads) -> Payload:
+    if grant.input is not None:
+        return read_payload(payloads, grant.input)
+    source = grant.source
+    body = payloads.get(source.body) if source.body is not None else None
+    return Source(url=source.url, body=body, content_type=source.content_type, name=source.name)
+
+
+def _tools(stage: AnyStage, grant: Grant, services: Services, token: CancelToken) -> Tools:
+    deadline = services.clock.monotonic() + stage.time_limit_s
+    return Tools(
+        http=services.outbound.http,
+        llm=services.outbound.llm,
+        isolate=services.outbound.isolate,
+        clock=services.clock,
+        random=services.random,
+        scope=Scope(services.clock, deadline, token),
+        options=grant.options,
+        job=JobFacts(
+            job_id=grant.key.job_id,
+            run=grant.key.run,
+            pipeline=grant.pipeline,
+            created_at=grant.created_at,
+            source_url=grant.source.url,
+            source_name=grant.source.name,
+            source_content_type=grant.source.content_type,
+        ),
+        history=RunHistory(grant.done, services.payloads),
+    )
+
+
+def _record(hold: Hold, outcome: Outcome, ended: Finished, records: Records) -> Outcome:
+    """Write the outcome down; a hold that is no longer the latest turns it into `Superseded`."""
+    match outcome:
+        case Done(claim):
+            kept = records.complete(hold, claim, ended)
+        case Again(delay_s, error, spends):
+            kept = records.release(hold, error, delay_s=delay_s, spends=spends, ended=ended)
+        case Dead(error, spends):
+            kept = records.fail(hold, error, spends=spends, ended=ended)
+        case _:
+            return outcome
+    return outcome if kept else Superseded()

@@ -1,0 +1,108 @@
+"""What can go wrong around a job, as opposed to inside a stage.
+
+PipelineError
+├── Refused               the request cannot become a job; `code` is stable
+│   ├── UnknownPipeline
+│   ├── UnknownStage
+│   └── MisorderedStages
+├── JobNotFound           no such job for this tenant
+├── JobFinished           the job has ended, so it cannot be cancelled
+├── PayloadLost           a stored payload cannot be used
+│   ├── PayloadMissing
+│   └── PayloadCorrupt
+├── IllegalTransition     a defect: a state change that the table in `pipeline.job` forbids
+└── MachineryFailed       a part of the installation is down; the work waits, nothing is held against the job
+    ├── RecordsUnavailable
+    ├── PayloadsUnavailable
+    └── BrokerUnavailable
+"""
+
+from collections.abc import Sequence
+
+
+class PipelineError(Exception):
+    """Base of everything here."""
+
+
+class Refused(PipelineError):
+    """The request cannot become a job."""
+
+    code = "invalid_request"
+
+
+class UnknownPipeline(Refused):
+    """No pipeline of this name is defined."""
+
+    code = "unknown_pipeline"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f'there is no pipeline "{name}"; known are {", ".join(known)}')
+
+
+class UnknownStage(Refused):
+    """No stage of this name is defined."""
+
+    code = "unknown_stage"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f'there is no stage "{name}"; known are {", ".join(known)}')
+
+
+class MisorderedStages(Refused):
+    """The types of the stages do not fit in this order."""
+
+    code = "misordered_stages"
+
+
+class JobNotFound(PipelineError):
+    """There is no such job."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"there is no job {job_id}")
+
+
+class JobFinished(PipelineError):
+    """The job has ended already."""
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"job {job_id} has already {state}")
+        self.state = state
+
+
+class PayloadLost(PipelineError):
+    """A stored payload cannot be used."""
+
+    code = "payload_missing"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"payload {key}")
+
+
+class PayloadMissing(PayloadLost):
+    """There is no object under this key."""
+
+
+class PayloadCorrupt(PayloadLost):
+    """The object does not match its recorded hash or size."""
+
+    code = "payload_corrupt"
+
+
+class IllegalTransition(PipelineError):
+    """A state change that the table of legal transitions forbids."""
+
+
+class MachineryFailed(PipelineError):
+    """A part of the installation is down; what needs it waits."""
+
+
+class RecordsUnavailable(MachineryFailed):
+    """The database does not answer."""
+
+
+class PayloadsUnavailable(MachineryFailed):
+    """The payload store cannot be read or written."""
+
+
+class BrokerUnavailable(MachineryFailed):
+    """The broker takes no message."""

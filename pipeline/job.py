@@ -1,0 +1,306 @@
+"""Jobs, runs and stages as the records know them, and every legal change of their states.
+
+job, run:   queued → running → succeeded | failed | cancelled
+stage:      waiting → ready → running → succeeded | failed | cancelled
+                        ▲         │
+                        └─────────┘  postponed, to be tried again, or its worker was lost
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from pipeline.errors import IllegalTransition
+from pipeline.ids import Claim, StageKey
+from stages.contract import CODES, Options
+
+DEFAULT_TENANT = "default"
+FIRST_RUN = 1
+MAX_LOSSES = 3
+"""Workers that may die on one stage before it is given up."""
+RECENT_TRIES = 20
+"""Attempts that are shown of one stage; all are recorded, and postponing makes many."""
+
+
+class JobState(StrEnum):
+    """Of a job, and of each of its runs."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return not JOB_TRANSITIONS[self]
+
+
+class StageState(StrEnum):
+    """Of one stage of a run, or of a part of it."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return not STAGE_TRANSITIONS[self]
+
+
+JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.FAILED, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}
+
+STAGE_TRANSITIONS: Mapping[StageState, frozenset[StageState]] = {
+    StageState.WAITING: frozenset({StageState.READY, StageState.CANCELLED}),
+    StageState.READY: frozenset({StageState.RUNNING, StageState.FAILED, StageState.CANCELLED}),
+    StageState.RUNNING: frozenset(
+        {StageState.READY, StageState.SUCCEEDED, StageState.FAILED, StageState.CANCELLED},
+    ),
+    StageState.SUCCEEDED: frozenset(),
+    StageState.FAILED: frozenset(),
+    StageState.CANCELLED: frozenset(),
+}
+
+
+def job_sources(target: JobState) -> tuple[JobState, ...]:
+    """The states a job may be in just before it becomes `target`: what a compare-and-set write compares with.
+
+    >>> [str(state) for state in job_sources(JobState.SUCCEEDED)]
+    ['running']
+    """
+    return tuple(state for state, targets in JOB_TRANSITIONS.items() if target in targets)
+
+
+def stage_sources(target: StageState) -> tuple[StageState, ...]:
+    """The states a stage may be in just before it becomes `target`.
+
+    >>> [str(state) for state in stage_sources(StageState.RUNNING)]
+    ['ready']
+    """
+    return tuple(state for state, targets in STAGE_TRANSITIONS.items() if target in targets)
+
+
+def require_legal(current: StageState, target: StageState) -> None:
+    """Raise `IllegalTransition` unless the table allows this change of a stage."""
+    if target not in STAGE_TRANSITIONS[current]:
+        raise IllegalTransition(f"a stage cannot go from {current} to {target}")
+
+
+class Lane(StrEnum):
+    """How soon a job is served. Inherited by all of its stages and their retries."""
+
+    URGENT = "urgent"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+class LanePriority(IntEnum):
+    """Message priority of each lane; the lowest number is served first."""
+
+    URGENT = 0
+    NORMAL = 3
+    BULK = 6
+
+
+def priority_of(lane: Lane) -> int:
+    """The message priority of a lane."""
+    return LanePriority[lane.name].value
+
+
+@dataclass(frozen=True, slots=True)
+class JobSource:
+    """Where a job's input is: a URL, or the claim of submitted content."""
+
+    url: str | None = None
+    body: Claim | None = None
+    content_type: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job failed, for a program and for a person."""
+
+    code: str
+    message: str
+    stage: str | None = None
+    traceback: str | None = field(default=None, repr=False)
+    """Of a defect; kept in the record, not shown to clients."""
+
+    @property
+    def retry_helps(self) -> bool:
+        """Whether submitting the same job later could end differently."""
+        known = CODES.get(self.code)
+        return known is not None and known.retry_helps
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as it is accepted."""
+
+    id: str
+    tenant_id: str
+    pipeline: str
+    stages: tuple[str, ...]
+    source: JobSource
+    options: Options
+    lane: Lane
+    created_at: datetime
+    deadline_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a stage. `epoch` numbers all of them, postponed and lost ones included."""
+
+    epoch: int
+    started_at: datetime
+    finished_at: datetime | None = None
+    outcome: str | None = None
+    """`succeeded`, `retried`, `postponed`, `failed`, `cancelled` or `lost`; None while it runs."""
+    duration_s: float | None = None
+    error: JobError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """One stage of one run, as recorded."""
+
+    stage: str
+    position: int
+    part: int
+    state: StageState
+    attempts: int
+    """Attempts spent; postponed and lost ones are not."""
+    losses: int
+    """Workers that died while running it."""
+    launches: int
+    """Messages published for it."""
+    started_at: datetime | None
+    """Start of the latest attempt."""
+    finished_at: datetime | None
+    duration_s: float | None
+    """Of the attempt that succeeded."""
+    not_before_s: float
+    """Epoch seconds on the record's own clock before which it may not start; 0 for at once."""
+    claim: Claim | None
+    error: JobError | None
+    """Of the latest attempt that did not succeed."""
+    tries: tuple[Attempt, ...] = ()
+    """The latest `RECENT_TRIES` attempts, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job with its current run, as recorded."""
+
+    id: str
+    tenant_id: str
+    pipeline: str
+    stage_names: tuple[str, ...]
+    source: JobSource
+    options: Options
+    lane: Lane
+    state: JobState
+    run: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    deadline_at: datetime
+    error: JobError | None
+    result: Claim | None
+    stages: tuple[StageRecord, ...] = ()
+    """Stages of the current run in order; empty in listings."""
+
+    @property
+    def current_stage(self) -> StageRecord | None:
+        """The first stage that has not succeeded; None when all have, or in listings."""
+        return next((stage for stage in self.stages if stage.state is not StageState.SUCCEEDED), None)
+
+    @property
+    def progress(self) -> int:
+        """Stages done, in percent."""
+        return 100 if self.state is JobState.SUCCEEDED else percent_done([stage.state for stage in self.stages])
+
+
+def percent_done(states: Sequence[StageState]) -> int:
+    """Share of stages that have succeeded; a running one counts for half.
+
+    >>> percent_done([StageState.SUCCEEDED, StageState.RUNNING, StageState.WAITING, StageState.WAITING])
+    37
+    """
+    done = sum({StageState.SUCCEEDED: 2, StageState.RUNNING: 1}.get(state, 0) for state in states)
+    return done * 100 // (2 * len(states)) if states else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A piece of work that was claimed, with all that is needed to do it."""
+
+    key: StageKey
+    epoch: int
+    attempts: int
+    """Attempts spent before this one."""
+    losses: int
+    parked_s: float
+    """How long the stage has been postponed without an attempt in between, in seconds."""
+    tenant_id: str
+    pipeline: str
+    source: JobSource
+    options: Options
+    lane: Lane
+    created_at: datetime
+    deadline_at: datetime
+    done: tuple[StageRecord, ...]
+    """The stages before this one, in order."""
+
+    @property
+    def input(self) -> Claim | None:
+        """The output of the stage before; None for the first stage, which reads the source."""
+        return self.done[-1].claim if self.done else None
+
+
+class Refusal(StrEnum):
+    """Why a piece of work could not be claimed."""
+
+    FINISHED = "finished"
+    OWNED = "owned"
+    NOT_DUE = "not_due"
+    CANCELLED = "cancelled"
+    OVER = "over"
+    """Failed, of a superseded run, its predecessor is unfinished, or it does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The answer when a piece of work could not be claimed."""
+
+    why: Refusal
+    claim: Claim | None = None
+    """The recorded output, when finished."""
+    delay_s: float = 0.0
+    """Until it is due, when not due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A piece of work that is ready and may have no message, or whose worker may be dead."""
+
+    key: StageKey
+    tenant_id: str
+    stages: tuple[str, ...]
+    """All stages of the job; the chain from `key.stage` on is what is relaunched."""
+    lane: Lane
+    launches: int
+    losses: int
+    epoch: int

@@ -1,0 +1,84 @@
+"""Twins of the ports in memory, for unit tests and for trying things out."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pipeline.claims import claim_for, verified
+from pipeline.errors import PayloadMissing
+from pipeline.ids import Claim, Hold
+from pipeline.memory_records import MemoryRecords
+from pipeline.ports import Records
+from stages.contract import CancelToken, Postponed, StageError
+
+__all__ = ["MemoryBreakers", "MemoryLeases", "MemoryPayloads", "MemoryRecords"]
+
+
+@dataclass
+class MemoryPayloads:
+    """`Payloads` in a dictionary, which tests may look into and damage."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, key: str, data: bytes, media_type: str) -> Claim:
+        """Store bytes."""
+        claim = claim_for(key, data, media_type)
+        self.objects[claim.key] = data
+        return claim
+
+    def get(self, claim: Claim) -> bytes:
+        """Read and verify."""
+        if claim.key not in self.objects:
+            raise PayloadMissing(claim.key)
+        return verified(claim, self.objects[claim.key])
+
+    def delete(self, claim: Claim) -> None:
+        """Remove an object."""
+        self.objects.pop(claim.key, None)
+
+    def check(self) -> None:
+        """Memory can always be used."""
+
+
+@dataclass
+class MemoryLeases:
+    """`Leases` that are renewed only when `renew` is called."""
+
+    owner: str = "memory"
+    lease_s: float = 30.0
+    tokens: dict[Hold, CancelToken] = field(default_factory=dict)
+
+    @contextmanager
+    def holding(self, hold: Hold, token: CancelToken) -> Iterator[None]:
+        """Keep a hold while the block runs."""
+        self.tokens[hold] = token
+        try:
+            yield
+        finally:
+            del self.tokens[hold]
+
+    def renew(self, records: Records) -> None:
+        """Renew all holds once and cancel the attempts that lost theirs."""
+        renewal = records.renew(self.tokens.keys(), lease_s=self.lease_s)
+        for hold in renewal.lost | renewal.cancelled:
+            self.tokens[hold].cancel()
+
+
+@dataclass
+class MemoryBreakers:
+    """`Breakers` that are open only where a test says so; `failures` counts what was blamed on whom."""
+
+    open_for_s: Mapping[str, float] = field(default_factory=dict)
+    failures: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def guard(self, dependency: str) -> Iterator[None]:
+        """Raise `Postponed` where the breaker is open; count errors that blame the dependency."""
+        if dependency in self.open_for_s:
+            raise Postponed("dependency_unavailable", delay_s=self.open_for_s[dependency])
+        try:
+            yield
+        except StageError as error:
+            self.failures[dependency] += error.blames_dependency
+            raise

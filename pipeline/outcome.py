@@ -1,0 +1,112 @@
+"""How one attempt can end, and what an error means for its stage. Values and rules; nothing here acts."""
+
+import traceback
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+
+from pipeline.composition import AnyStage
+from pipeline.errors import MachineryFailed, PayloadLost
+from pipeline.ids import Claim
+from pipeline.job import Grant, JobError
+from stages.contract import Permanent, Postponed, StageError, Transient
+from stages.contract.errors import Cancelled as JobCancelled
+
+MAX_PARKED_S = 15 * 60
+"""How long a stage may be postponed for one dependency before it fails, in seconds."""
+MACHINERY_DELAY_S = 5.0
+"""Pause before a stage is tried again when a part of the installation is down, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The stage's output is recorded; the chain goes on with this claim."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """Delivered before it is due; nothing was claimed."""
+
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """To be delivered again after a delay."""
+
+    delay_s: float
+    error: JobError
+    spends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The stage failed for good, and the job with it."""
+
+    error: JobError
+    spends: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """Somebody else owns or owned this piece of work; there is nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The job was cancelled."""
+
+
+Outcome = Done | Early | Again | Dead | Superseded | Cancelled
+
+
+def judge(error: Exception, stage: AnyStage, grant: Grant, now: datetime, random: Random) -> Outcome:
+    """What an error means for the stage. A rule: it changes nothing."""
+    match error:
+        case JobCancelled():
+            return Cancelled()
+        case Postponed():
+            return _postponed(error, grant, now)
+        case Transient():
+            return _transient(error, stage, grant, now, random)
+        case Permanent():
+            return Dead(_described(error, grant))
+        case PayloadLost():
+            return Dead(JobError(error.code, str(error), grant.key.stage), spends=False)
+        case MachineryFailed():
+            return Again(MACHINERY_DELAY_S, JobError("storage_unavailable", str(error), grant.key.stage))
+        case _:
+            return Dead(_defect(error, grant))
+
+
+def _postponed(error: Postponed, grant: Grant, now: datetime) -> Outcome:
+    parked_s = grant.parked_s + error.delay_s
+    if parked_s > MAX_PARKED_S:
+        return Dead(JobError("dependency_unavailable", error.message, grant.key.stage), spends=False)
+    return _unless_too_late(Again(error.delay_s, _described(error, grant)), grant, now)
+
+
+def _transient(error: Transient, stage: AnyStage, grant: Grant, now: datetime, random: Random) -> Outcome:
+    attempts = grant.attempts + 1
+    if not stage.retry.allows_another(attempts):
+        return Dead(_described(error, grant))
+    delay_s = stage.retry.delay_s(attempts, random)
+    return _unless_too_late(Again(delay_s, _described(error, grant), spends=True), grant, now)
+
+
+def _unless_too_late(again: Again, grant: Grant, now: datetime) -> Outcome:
+    if now + timedelta(seconds=again.delay_s) < grant.deadline_at:
+        return again
+    message = f"The next attempt would start after the job's deadline. The last one said: {again.error.message}"
+    return Dead(JobError("deadline_exceeded", message, grant.key.stage), spends=again.spends)
+
+
+def _described(error: StageError, grant: Grant) -> JobError:
+    return JobError(error.code, error.message, grant.key.stage)
+
+
+def _defect(error: Exception, grant: Grant) -> JobError:
+    text = "".join(traceback.format_exception(error))
+    return JobError("internal_error", f"{type(error).__name__} in {grant.key.stage}", grant.key.stage, text)

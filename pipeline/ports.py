@@ -1,0 +1,175 @@
+"""What the rules need from machinery, as protocols. `pipeline.memory` has a twin of each."""
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pipeline.ids import Claim, Hold, StageKey
+from pipeline.job import Grant, Job, JobError, JobState, NewJob, Refused, Suspect
+from stages.contract import CancelToken, Http, Isolate, Llm
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How an attempt ended, for the record."""
+
+    at: datetime
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What the owner of several pieces of work learns when it renews them."""
+
+    lost: frozenset[Hold]
+    """Held by a later epoch by now, or finished by somebody else."""
+    cancelled: frozenset[Hold]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing."""
+
+    jobs: tuple[Job, ...]
+    more: bool
+
+
+class Records(Protocol):
+    """The truth about jobs. Every write compares before it sets; each method is one transaction.
+
+    Leases and due times are kept on the record's own clock, so that workers need not agree on the time.
+    Raises `RecordsUnavailable` when the database does not answer.
+    """
+
+    # acceptance
+
+    def accept(self, job: NewJob) -> None:
+        """Record a new job: run 1, its first stage ready and counted as launched once, the others waiting."""
+
+    def unlaunch(self, key: StageKey) -> None:
+        """Say that the message counted as launched was not published; the keeper will launch it at once."""
+
+    def request_cancel(self, tenant_id: str, job_id: str, at: datetime) -> Job:
+        """Cancel a job at once; a running stage learns of it on renewal and its result is refused.
+
+        Cancelling a cancelled job changes nothing. Raises `JobNotFound`, or `JobFinished` when it has
+        succeeded or failed.
+        """
+
+    # attempts
+
+    def claim(self, key: StageKey, *, owner: str, lease_s: float, at: datetime) -> Grant | Refused:
+        """Take a ready and due stage of a live run: bumps its epoch, starts its lease and an attempt record."""
+
+    def renew(self, holds: Collection[Hold], *, lease_s: float) -> Renewal:
+        """Extend the leases of all these holds, in one statement."""
+
+    def complete(self, hold: Hold, claim: Claim, ended: Finished) -> bool:
+        """Record a stage's output and make the next stage ready; the last stage finishes run and job.
+
+        Returns False, and changes nothing, when the hold is no longer the latest or the job is over.
+        """
+
+    def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:
+        """Give a stage back to be tried again after a delay; `spends` says whether an attempt was spent.
+
+        A released stage counts as launched once more: the one who releases publishes. False as in `complete`.
+        """
+
+    def fail(self, hold: Hold, error: JobError, *, spends: bool, ended: Finished) -> bool:
+        """Fail a stage and with it run and job. False as in `complete`."""
+
+    # reading
+
+    def job(self, tenant_id: str, job_id: str) -> Job | None:
+        """A job with the stages of its current run."""
+
+    def jobs(self, tenant_id: str, *, state: JobState | None, before: str | None, limit: int) -> Page:
+        """Jobs, newest first, without their stages. `before` is the id of the last job of the page before."""
+
+    # keeping
+
+    def lapsed(self, *, limit: int) -> Sequence[Suspect]:
+        """Running stages whose lease ran out."""
+
+    def reclaim(self, suspect: Suspect, *, at: datetime) -> bool:
+        """Make a lapsed stage ready again and count the loss; at the limit it fails with `worker_lost`.
+
+        Returns whether this call made it ready. It then counts as launched once more: the caller publishes.
+        """
+
+    def unstarted(self, *, older_than_s: float, limit: int) -> Sequence[Suspect]:
+        """Ready and due stages with no attempt for this long since their latest launch, doubled per launch.
+
+        Those marked by `unlaunch` are due at once.
+        """
+
+    def relaunch(self, suspect: Suspect) -> bool:
+        """Count one more launch; False when another did so first. The caller publishes."""
+
+    def expire(self, *, at: datetime, limit: int) -> int:
+        """Fail unfinished jobs whose deadline has passed with `deadline_exceeded`; returns how many."""
+
+    def resume_interrupted(self, *, at: datetime) -> int:
+        """Make every running stage ready to be launched at once, counting no loss; returns how many.
+
+        Only for one who knows that no worker is alive: a whole stack that starts again on its own data.
+        """
+
+    def check(self) -> None:
+        """Raise `RecordsUnavailable` unless the database answers and has the current schema."""
+
+
+class Payloads(Protocol):
+    """Where stages leave their outputs.
+
+    Raises `PayloadsUnavailable` when the store cannot be used, for example because the disk is full.
+    """
+
+    def put(self, key: str, data: bytes, media_type: str) -> Claim:
+        """Store bytes so that they survive a crash once this returns. The same key may be put again.
+
+        `key` is completed with the hash: `put("t/j/1/fetch.0", …)` gives a claim for `t/j/1/fetch.0-<sha256>`.
+        """
+
+    def get(self, claim: Claim) -> bytes:
+        """Read and verify; raises `PayloadMissing` or `PayloadCorrupt`."""
+
+    def delete(self, claim: Claim) -> None:
+        """Remove an object; it may be gone already."""
+
+    def check(self) -> None:
+        """Raise `PayloadsUnavailable` unless an object can be written and read."""
+
+
+class Leases(Protocol):
+    """Keeps the holds of this process alive."""
+
+    @property
+    def owner(self) -> str:
+        """Name of this process, for the record."""
+
+    @property
+    def lease_s(self) -> float:
+        """How long a hold lasts without renewal, in seconds."""
+
+    def holding(self, hold: Hold, token: CancelToken) -> AbstractContextManager[None]:
+        """Renew a hold while the block runs. Cancels `token` when the job is cancelled or the hold was lost."""
+
+
+class Breakers(Protocol):
+    """One circuit breaker per external dependency."""
+
+    def guard(self, dependency: str) -> AbstractContextManager[None]:
+        """Raise `Postponed` while the breaker is open; count errors that blame the dependency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """The adapters that stages reach the world through."""
+
+    http: Http
+    llm: Llm | None
+    isolate: Isolate

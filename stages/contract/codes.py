@@ -1,0 +1,68 @@
+"""The table of stable error codes a job can end with. `docs/reference/errors.md` is tested against it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One way in which a job can fail."""
+
+    meaning: str
+    """A sentence a person can act on; used where an error brings no better one."""
+    retry_helps: bool = False
+    """Whether submitting the same job later could end differently."""
+    blames_dependency: bool = False
+    """Whether a circuit breaker counts it as a failure of the origin or endpoint that was called."""
+
+
+CODES: dict[str, Code] = {
+    # fetch
+    "invalid_url": Code("The URL cannot be read; give an absolute http or https URL."),
+    "unsupported_scheme": Code("Only http and https URLs can be fetched."),
+    "blocked_address": Code("The URL leads to an address that is not public; an operator can allow its network."),
+    "blocked_port": Code("The URL names a port that may not be fetched from; an operator can allow it."),
+    "dns_failure": Code("The host name could not be resolved; check the spelling of the URL.", True, True),
+    "connect_failed": Code("No connection to the host could be made.", True, True),
+    "tls_failure": Code("The host's TLS certificate or handshake is not valid.", False, True),
+    "fetch_timeout": Code("The host did not answer in time.", True, True),
+    "protocol_error": Code("The host's answer is not valid HTTP.", True, True),
+    "too_many_redirects": Code("The URL redirects too often."),
+    "too_large": Code("The page is larger than the limit."),
+    "unsupported_encoding": Code("The page came in a content encoding that was not asked for."),
+    "http_not_found": Code("The host answered 404: the page does not exist."),
+    "http_gone": Code("The host answered 410: the page was removed for good."),
+    "http_denied": Code("The host refuses access to this page (401, 403 or 451)."),
+    "http_client_error": Code("The host refused the request."),
+    "http_rate_limited": Code("The host asks for fewer requests (429).", True),
+    "http_unavailable": Code("The host says it is temporarily unavailable (503).", True, True),
+    "http_server_error": Code("The host failed to answer (5xx).", True, True),
+    "http_unexpected": Code("The host gave an answer that carries no page."),
+    "unsupported_media_type": Code("The content is neither HTML nor text."),
+    "undecodable": Code("The bytes are not text in any encoding that could be found."),
+    "empty_body": Code("There is no content: the page or the submitted text is empty."),
+    # extract
+    "no_article": Code("No article was found: the page has no running text."),
+    "parse_failed": Code("The page could not be parsed."),
+    "parse_timeout": Code("Parsing the page took longer than the limit; it was stopped."),
+    "parse_memory": Code("Parsing the page took more memory than the limit; it was stopped."),
+    "parse_crashed": Code("The parser died on this page.", True),
+    # summarize, analyze
+    "llm_refused": Code("The language model declined to work on this text."),
+    "llm_bad_answer": Code("The language model's answer could not be used.", True),
+    "llm_timeout": Code("The language model did not answer in time.", True, True),
+    "llm_unavailable": Code("The language model's endpoint cannot be reached or failed.", True, True),
+    "llm_rate_limited": Code("The language model's endpoint asks for fewer requests.", True),
+    "llm_denied": Code("The language model's endpoint refused the API key; an operator has to correct it.", True),
+    "llm_rejected": Code("The language model's endpoint rejected the request."),
+    # any stage
+    "stage_timeout": Code("The stage did not finish within its time limit.", True, True),
+    "dependency_unavailable": Code("An external service stayed unavailable for too long.", True),
+    "deadline_exceeded": Code("The job did not finish before its deadline.", True),
+    "worker_lost": Code("Workers died again and again while running this stage.", True),
+    "payload_missing": Code("A stage's stored input is gone.", True),
+    "payload_corrupt": Code("A stage's stored input does not match its recorded hash.", True),
+    "storage_unavailable": Code("The service's own storage did not answer.", True),
+    "unknown_stage": Code("This version of the software does not know a stage of the job.", True),
+    "internal_error": Code("A defect in the software stopped the stage; the traceback is kept in the record.", True),
+    "cancelled": Code("The job was cancelled."),
+}

@@ -1,0 +1,221 @@
+"""The payloads that travel between stages. Stages are verbs, payloads are shared nouns.
+
+Payload
+├── Source       what the client gave: a URL, or content
+├── Page         decoded text as it came, HTML or plain
+├── Content      what a final document can carry
+│   ├── Article
+│   ├── Summary
+│   └── Analysis
+└── Document     the final result
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from stages.contract.options import Processing
+
+Method = Literal["llm", "extractive"]
+PageKind = Literal["html", "text", "markdown"]
+
+
+class Payload(BaseModel):
+    """A noun with a canonical JSON form, addressed by its media type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    media_type: ClassVar[str] = ""
+    by_media_type: ClassVar[dict[str, "type[Payload]"]] = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.media_type = f"application/vnd.penstock.{cls.__name__.lower()}+json"
+        Payload.by_media_type[cls.media_type] = cls
+
+    def to_bytes(self) -> bytes:
+        """The canonical form that is stored and hashed."""
+        return self.model_dump_json().encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what `to_bytes` wrote."""
+        return cls.model_validate_json(data)
+
+
+class Source(Payload):
+    """What the client asked to have read: a URL, or the content itself."""
+
+    url: str | None = None
+    body: bytes | None = Field(default=None, repr=False)
+    content_type: str | None = None
+    """Of `body`, as an HTTP header would say it; None when unknown."""
+    name: str | None = None
+    """File name of `body`, where it has one."""
+
+
+class Page(Payload):
+    """A page as text, before anything was chosen from it."""
+
+    kind: PageKind
+    text: str = Field(repr=False)
+    charset: str
+    url: str | None = None
+    """Where the page was found after redirects; None for submitted content."""
+    requested_url: str | None = None
+    redirects: tuple[str, ...] = ()
+    status: int | None = None
+    fetched_at: AwareDatetime
+    wire_bytes: int
+    decoded_bytes: int
+
+
+class Content(Payload):
+    """Anything that `store` can compose into a document."""
+
+
+class Article(Content):
+    """The main content of a page, free of boilerplate."""
+
+    text: str = Field(repr=False)
+    markdown: str = Field(repr=False)
+    title: str | None = None
+    byline: str | None = None
+    published: str | None = None
+    """ISO 8601 date or date-time, as precise as the page states it."""
+    language: str | None = None
+    """ISO 639-1 code, stated by the page or detected."""
+    site_name: str | None = None
+    url: str | None = None
+    word_count: int
+
+
+class Section(BaseModel):
+    """One part of a detailed summary."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    heading: str
+    text: str
+
+
+class Usage(BaseModel):
+    """What a call to a language model cost, as its server reports it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_tokens: int
+    output_tokens: int
+
+
+class Summary(Content):
+    """An article in short."""
+
+    text: str
+    key_points: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
+    processing: Processing
+    method: Method
+    """`llm`, or `extractive` when no language model is configured."""
+    model: str | None = None
+    usage: Usage | None = None
+    condensed: bool = False
+    """Whether the article was longer than the model reads at once and was condensed first."""
+    language: str | None = None
+
+
+class Entity(BaseModel):
+    """A name that the text speaks of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: Literal["person", "organization", "place", "date", "number", "other"]
+    mentions: int = 1
+
+
+class Sentiment(BaseModel):
+    """The tone of a text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: Literal["positive", "neutral", "negative", "unknown"]
+    score: float | None = Field(default=None, ge=-1, le=1)
+    """-1 is entirely negative, 1 entirely positive; None where the language is not covered."""
+
+
+class Analysis(Content):
+    """What a text is about."""
+
+    topics: tuple[str, ...]
+    entities: tuple[Entity, ...]
+    sentiment: Sentiment
+    key_facts: tuple[str, ...]
+    reading_time_s: int
+    method: Method
+    model: str | None = None
+    usage: Usage | None = None
+    condensed: bool = False
+
+
+class StageProvenance(BaseModel):
+    """How one stage of the run came to its result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str
+    attempts: int
+    started_at: AwareDatetime
+    finished_at: AwareDatetime
+    duration_s: float
+    sha256: str
+    """Of the stage's output, uncompressed."""
+    size: int
+    """Of the stage's output, in bytes, uncompressed."""
+    media_type: str
+
+
+class DocumentSource(BaseModel):
+    """Where a document came from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str | None = None
+    final_url: str | None = None
+    name: str | None = None
+    content_type: str | None = None
+    charset: str | None = None
+    fetched_at: datetime | None = None
+
+
+class Metadata(BaseModel):
+    """What a page says about itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str | None = None
+    byline: str | None = None
+    published: str | None = None
+    language: str | None = None
+    site_name: str | None = None
+    word_count: int | None = None
+
+
+class Document(Payload):
+    """The final result of a job."""
+
+    job_id: str
+    run: int
+    pipeline: str
+    created_at: AwareDatetime
+    source: DocumentSource
+    metadata: Metadata
+    text: str = Field(repr=False)
+    markdown: str = Field(repr=False)
+    summary: Summary | None = None
+    analysis: Analysis | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Outputs of further stages, by the name of the stage."""
+    provenance: tuple[StageProvenance, ...]

@@ -1,0 +1,192 @@
+"""Everything a stage may touch outside its payload. Stages have no other effects."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+from threading import Event
+from typing import Literal, ParamSpec, Protocol, TypeVar
+
+from stages.contract.errors import Cancelled, Transient
+from stages.contract.nouns import Payload, Usage
+from stages.contract.options import Options
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Two clocks, named apart: wall time for records, monotonic time for durations."""
+
+    def now(self) -> datetime:
+        """The wall clock, time-zone aware."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for durations."""
+
+
+class CancelToken:
+    """Set once, from another thread, when the work is no longer wanted."""
+
+    def __init__(self) -> None:
+        self._event = Event()
+
+    def cancel(self) -> None:
+        self._event.set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, delay_s: float) -> bool:
+        """Wait, but no longer than until cancellation. Returns whether the work was cancelled."""
+        return self._event.wait(delay_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How long an attempt may go on: until its deadline, or until it is cancelled."""
+
+    clock: Clock
+    deadline: float
+    """On the monotonic clock."""
+    token: CancelToken = field(default_factory=CancelToken)
+
+    def remaining_s(self) -> float:
+        """Seconds until the deadline, never negative."""
+        return max(0.0, self.deadline - self.clock.monotonic())
+
+    def check(self) -> None:
+        """Raise `Cancelled`, or `Transient` with code `stage_timeout`, if the attempt should stop now."""
+        if self.token.is_cancelled:
+            raise Cancelled
+        if self.remaining_s() <= 0:
+            raise Transient("stage_timeout")
+
+    def wait(self, delay_s: float) -> None:
+        """Sleep in a way that a cancellation or the deadline interrupts; then `check`."""
+        self.token.wait(min(delay_s, self.remaining_s()))
+        self.check()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An HTTP answer, read in full and decompressed."""
+
+    url: str
+    """After redirects."""
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes = field(repr=False)
+    wire_bytes: int
+    """Bytes of the body as transferred, before decompression."""
+    redirects: tuple[str, ...] = ()
+    """The URLs that led here, the first one first."""
+
+
+class Http(Protocol):
+    """The guarded client for the open web: public addresses only, bounded in time and size."""
+
+    def get(self, url: str, scope: Scope) -> Fetched:
+        """GET a URL, following redirects.
+
+        Raises `StageError` with one of the fetch codes. HTTP error statuses are answers, not errors.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A language model's answer. `text` is never empty."""
+
+    text: str = field(repr=False)
+    model: str
+    usage: Usage | None = None
+
+
+class Llm(Protocol):
+    """An OpenAI-compatible chat endpoint."""
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port, which is what a circuit breaker protects."""
+
+    @property
+    def max_input_chars(self) -> int:
+        """The longest text that fits beside the instructions."""
+
+    def complete(self, messages: Sequence[Message], scope: Scope, *, max_tokens: int) -> Completion:
+        """Ask once. Raises `StageError` with one of the `llm_*` codes."""
+
+
+class Isolate(Protocol):
+    """Runs CPU work on hostile input in a child process that can be killed."""
+
+    def __call__(self, scope: Scope, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a module-level function with picklable arguments.
+
+        Raises `StageError` as the function did, or `Permanent` with `parse_timeout` or `parse_memory`, or
+        `Transient` with `parse_crashed` when the child died.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A finished stage of the run."""
+
+    stage: str
+    attempts: int
+    started_at: datetime
+    finished_at: datetime
+    duration_s: float
+    sha256: str
+    size: int
+    media_type: str
+
+
+class History(Protocol):
+    """What the run has recorded so far."""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """Finished stages, in order."""
+
+    def load(self, step: Step) -> Payload:
+        """Read a step's output from the payload store, verified by its hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What a stage may know of its job."""
+
+    job_id: str
+    run: int
+    pipeline: str
+    created_at: datetime
+    source_url: str | None = None
+    source_name: str | None = None
+    source_content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a stage is handed for one attempt."""
+
+    http: Http
+    llm: Llm | None
+    """None where no language model is configured; stages then use their offline default."""
+    isolate: Isolate
+    clock: Clock
+    random: Random
+    scope: Scope
+    options: Options
+    job: JobFacts
+    history: History
