@@ -1,0 +1,25 @@
+"""The language of a text: as the page states it, or detected offline."""
+
+import re
+
+import py3langid
+
+MIN_CHARS = 20
+"""Shorter texts are not guessed at."""
+SAMPLE_CHARS = 4_000
+_TAG = re.compile(r"^\s*([a-z]{2,3})(?:[-_]|\s*$)", re.IGNORECASE)
+
+
+def language_of(stated: str | None, text: str) -> str | None:
+    """The primary language subtag (RFC 5646), in lower case; None when it is neither stated nor recognisable.
+
+    >>> language_of("en-GB", ""), language_of(None, "Der Fluss führt im Frühjahr deutlich mehr Wasser als sonst.")
+    ('en', 'de')
+    """
+    found = _TAG.match(stated or "")
+    if found:
+        return found[1].lower()
+    sample = text[:SAMPLE_CHARS].strip()
+    if len(sample) < MIN_CHARS:
+        return None
+    return str(py3langid.classify(sample)[0])

@@ -1,0 +1,92 @@
+"""Extractive summaries: the article's own sentences, in its own order."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from stages.contract import Article
+from stages.contract.nouns import Section
+from stages.offline.keywords import key_phrases
+from stages.offline.outline import read_outline
+from stages.offline.ranking import Ranked, pick, rank, sample
+from stages.offline.scripts import is_unspaced
+from stages.offline.tokens import stem
+
+_OVERVIEW_SENTENCES = 3
+_KEY_POINTS = 5
+_ONE_POINT_IN = 3
+_SECTION_SENTENCES = 2
+_MOST_SECTIONS = 10
+_MOST_PARTS = 4
+_PART_SENTENCES = 5
+
+
+class ExtractiveSummary:
+    """Summarizes one article; the sentences are ranked once.
+
+    `overview` is about three sentences (a shorter text gives fewer), `key_points` up to five others, and `sections`
+    follow the article's headings, or the stretches of an article that has none.
+    """
+
+    def __init__(self, article: Article) -> None:
+        self._article = article
+        self._outline = read_outline(article)
+        self._ranked = rank(self._outline, article.title, article.language)
+        self._overview = pick(self._ranked, min(_OVERVIEW_SENTENCES, (len(self._ranked) + 1) // 2))
+
+    @property
+    def overview(self) -> str:
+        return _join(self._overview)
+
+    @property
+    def key_points(self) -> tuple[str, ...]:
+        points = pick(self._ranked, min(_KEY_POINTS, len(self._ranked) // _ONE_POINT_IN), avoiding=self._overview)
+        return tuple(item.sentence.text for item in points)
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        return self._headed_sections() or self._unheaded_sections()
+
+    def _headed_sections(self) -> tuple[Section, ...]:
+        parts = [
+            (heading, own)
+            for section, heading in enumerate(self._outline.headings)
+            if heading and (own := [item for item in self._ranked if item.sentence.section == section])
+        ]
+        return tuple(
+            Section(heading=heading, text=_join(pick(own, _SECTION_SENTENCES))) for heading, own in _weightiest(parts)
+        )
+
+    def _unheaded_sections(self) -> tuple[Section, ...]:
+        """Stretches of equal length, each named by the phrase that marks it most."""
+        sections: list[Section] = []
+        for part in _stretches(self._ranked):
+            heading = self._name(part, taken=[stem(section.heading) for section in sections])
+            sections.append(Section(heading=heading, text=_join(pick(part, _SECTION_SENTENCES))))
+        return tuple(sections)
+
+    def _name(self, part: Sequence[Ranked], taken: Sequence[str]) -> str:
+        phrases = key_phrases([item.sentence.text for item in sample(part)], None, self._article.language, limit=8)
+        fresh = (phrase for phrase in phrases if stem(phrase) not in taken)
+        heading = next(fresh, part[0].sentence.text[:40])
+        return heading[:1].upper() + heading[1:]
+
+
+def _stretches(ranked: Sequence[Ranked]) -> list[Sequence[Ranked]]:
+    count = max(1, min(_MOST_PARTS, len(ranked) // _PART_SENTENCES))
+    edges = [len(ranked) * part // count for part in range(count + 1)]
+    return [ranked[start:end] for start, end in pairwise(edges) if start < end]
+
+
+def _weightiest(parts: list[tuple[str, list[Ranked]]]) -> list[tuple[str, list[Ranked]]]:
+    weights = sorted((sum(item.score for item in own) for _heading, own in parts), reverse=True)[:_MOST_SECTIONS]
+    return [part for part in parts if sum(item.score for item in part[1]) >= weights[-1]][:_MOST_SECTIONS]
+
+
+def _join(items: Sequence[Ranked]) -> str:
+    texts = [item.sentence.text for item in items]
+    return ("" if is_unspaced("".join(texts)) and not _uses_spaces(texts) else " ").join(texts)
+
+
+def _uses_spaces(texts: Sequence[str]) -> bool:
+    """Thai and its neighbours part sentences by a space; Chinese and Japanese do not."""
+    return any(not text.endswith(("。", "！", "？", "」", "』", "”", "）", "…")) for text in texts)
