@@ -1,0 +1,1 @@
+"""How runs are driven: the only home of Celery, Redis and SQLAlchemy."""

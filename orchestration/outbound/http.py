@@ -1,0 +1,177 @@
+"""The guarded client for the open web: public addresses only, bounded in time, size and redirects."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urldefrag, urljoin
+
+import httpcore
+import httpx
+from w3lib.url import safe_url_string
+
+from orchestration.outbound.guard import WEB_PORTS, AddressRules, Network
+from orchestration.outbound.inflate import ACCEPT_ENCODING, Body
+from orchestration.outbound.network import Pace, PacedBackend, Resolve, resolve, tls_context
+from orchestration.outbound.retrying import once_more
+from orchestration.outbound.transport import PoolTransport
+from stages.contract import CODES, Fetched, Permanent, Scope, StageError, Transient
+from stages.web import origin_of
+
+MIB = 1024 * 1024
+REDIRECTS = {301, 302, 303, 307, 308}
+
+# The most special class comes first.
+CODE_OF_ERROR: dict[type[Exception], str] = {
+    httpx.TimeoutException: "fetch_timeout",
+    httpx.ConnectError: "connect_failed",
+    httpx.ProxyError: "connect_failed",
+    httpx.UnsupportedProtocol: "unsupported_scheme",
+    httpx.LocalProtocolError: "invalid_url",
+    httpx.TooManyRedirects: "too_many_redirects",
+    httpx.RequestError: "protocol_error",
+    httpx.InvalidURL: "invalid_url",
+    httpx.CookieConflict: "protocol_error",
+    httpcore.TimeoutException: "fetch_timeout",
+    httpcore.ConnectError: "connect_failed",
+    httpcore.ConnectionNotAvailable: "connect_failed",
+    httpcore.ProxyError: "connect_failed",
+    httpcore.UnsupportedProtocol: "unsupported_scheme",
+    httpcore.LocalProtocolError: "invalid_url",
+    httpcore.NetworkError: "protocol_error",
+    httpcore.ProtocolError: "protocol_error",
+    UnicodeError: "invalid_url",
+    OSError: "connect_failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """How long and how large one call may be, redirects included."""
+
+    connect_timeout_s: float = 5.0
+    """For one connection: name resolution and TCP; then the same again for TLS."""
+    read_timeout_s: float = 15.0
+    """Longest silence of the host."""
+    total_timeout_s: float = 45.0
+    max_redirects: int = 5
+    max_wire_bytes: int = 10 * MIB
+    max_decoded_bytes: int = 20 * MIB
+
+
+class GuardedHttp:
+    """Implements `stages.contract.Http`.
+
+    - `user_agent`: sent with every request.
+    - `allow_networks`: reachable although not public, on any port; default none.
+    - `allow_ports`: of public addresses; default 80 and 443.
+    - `ca_file`: PEM file of further certificate authorities; default none.
+    - `resolve`: `(host, port) -> addresses`, raising OSError; default the system's resolver.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        limits: HttpLimits | None = None,
+        allow_networks: Sequence[Network] = (),
+        allow_ports: frozenset[int] = WEB_PORTS,
+        ca_file: str | None = None,
+        resolve: Resolve = resolve,
+    ) -> None:
+        self._limits = limits or HttpLimits()
+        self._rules = AddressRules(tuple(allow_networks), allow_ports)
+        self._headers = {
+            "User-Agent": user_agent,
+            "Accept": "text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.9,*/*;q=0.1",
+            "Accept-Encoding": ACCEPT_ENCODING,
+        }
+        timeout = httpx.Timeout(self._limits.read_timeout_s, connect=self._limits.connect_timeout_s)
+        self._timeouts = {"timeout": timeout.as_dict()}
+        self._ca_file = ca_file
+        self._resolve = resolve
+
+    def get(self, url: str, scope: Scope) -> Fetched:
+        """GET a URL, following redirects by hand so that every hop is checked.
+
+        Raises `StageError` with one of the fetch codes. HTTP error statuses are answers, not errors; their bodies
+        are not read.
+        """
+        try:
+            return self._get(url, scope)
+        except tuple(CODE_OF_ERROR) as error:
+            raise explain(error) from error
+
+    def _get(self, url: str, scope: Scope) -> Fetched:
+        visited: tuple[str, ...] = ()
+        cookies = httpx.Cookies()  # some hosts redirect for ever without theirs
+        with PoolTransport(self._pool(scope)) as transport:
+            while len(visited) <= self._limits.max_redirects:
+                hop = partial(self._hop, transport, cookies, url, visited)
+                answer = once_more(hop, scope, _is_connection_error)
+                if isinstance(answer, Fetched):
+                    return answer
+                visited, url = (*visited, url), answer
+        raise Permanent("too_many_redirects")
+
+    def _pool(self, scope: Scope) -> httpcore.ConnectionPool:
+        pace = Pace(scope, scope.clock.monotonic() + self._limits.total_timeout_s)
+        backend = PacedBackend(pace, self._rules.require, self._resolve)
+        return httpcore.ConnectionPool(ssl_context=tls_context(self._ca_file), network_backend=backend)
+
+    def _hop(
+        self, transport: PoolTransport, cookies: httpx.Cookies, url: str, visited: tuple[str, ...]
+    ) -> Fetched | str:
+        """One request: the answer, or the URL it redirects to."""
+        with closing(self._send(transport, cookies, url)) as response:
+            location = response.headers.get("location")
+            if response.status_code in REDIRECTS and location:
+                return _target(url, location)
+            body, wire_bytes = self._read(response) if response.is_success else (b"", 0)
+            return Fetched(url, response.status_code, dict(response.headers), body, wire_bytes, visited)
+
+    def _send(self, transport: PoolTransport, cookies: httpx.Cookies, url: str) -> httpx.Response:
+        """Not through httpx.Client, which reads Location before it can be checked."""
+        request = httpx.Request("GET", _checked(url), headers=self._headers, extensions=self._timeouts)
+        cookies.set_cookie_header(request)
+        response = transport.handle_request(request)
+        response.request = request
+        cookies.extract_cookies(response)
+        return response
+
+    def _read(self, response: httpx.Response) -> tuple[bytes, int]:
+        body = Body(
+            response.headers.get("content-encoding", ""),
+            max_wire_bytes=self._limits.max_wire_bytes,
+            max_decoded_bytes=self._limits.max_decoded_bytes,
+        )
+        for data in response.iter_raw():
+            body.feed(data)
+        return body.finish(), body.wire_bytes
+
+
+def _checked(url: str) -> httpx.URL:
+    origin_of(url)
+    return httpx.URL(url)
+
+
+def _target(url: str, location: str) -> str:
+    """Where a Location header points, repaired as browsers do it.
+
+    >>> _target("https://example.org/a/b?q", "../c d#e")
+    'https://example.org/c%20d'
+    """
+    try:
+        return urldefrag(urljoin(url, safe_url_string(location))).url
+    except ValueError:
+        raise Permanent("invalid_url", "The host redirects to a URL that cannot be read.") from None
+
+
+def explain(error: Exception) -> StageError:
+    """The error of our own tree for one of httpx, httpcore or the system. Says nothing of addresses."""
+    code = next(code for kind, code in CODE_OF_ERROR.items() if isinstance(error, kind))
+    return Transient(code) if CODES[code].retry_helps else Permanent(code)
+
+
+def _is_connection_error(error: BaseException) -> bool:
+    return isinstance(error, httpcore.ConnectError)

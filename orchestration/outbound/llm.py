@@ -1,0 +1,265 @@
+"""A client for any OpenAI-compatible chat endpoint: vLLM, Ollama, LiteLLM, llama.cpp, or OpenAI itself.
+
+Answers are asked for whole, not streamed: some of these servers report no usage in a stream, and none sends a byte
+while it reads the prompt, so streaming would not end a call sooner. Instead the connection is paced: a cancellation
+or the deadline closes it within half a second, and these servers then stop generating.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+import httpx
+from pydantic import BaseModel, Field, ValidationError
+
+from orchestration.outbound.guard import anywhere
+from orchestration.outbound.network import Pace, PacedBackend, tls_context
+from orchestration.outbound.retrying import once_more
+from orchestration.outbound.transport import PoolTransport
+from stages.contract import CODES, Cancelled, Completion, Message, Permanent, Postponed, Scope, StageError, Transient
+from stages.contract.nouns import Usage
+from stages.contract.tools import Clock
+from stages.web import origin_of, retry_after_s
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, OpenAI
+
+MIB = 1024 * 1024
+DEFAULT_RATE_LIMIT_DELAY_S = 30.0
+MAX_QUOTED_CHARS = 200
+FOREIGN_ERRORS = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    httpcore.ConnectionNotAvailable,
+    httpx.HTTPError,
+    OSError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LlmLimits:
+    """How long a connection may take, and how large an answer may be. The rest is up to the attempt's deadline."""
+
+    connect_timeout_s: float = 10.0
+    max_answer_bytes: int = 4 * MIB
+
+
+class OpenAiChat:
+    """Implements `stages.contract.Llm` over the openai SDK, whose own retries are off.
+
+    - `base_url`: of the API, such as `http://localhost:11434/v1`.
+    - `api_key`: printable ASCII; servers without keys take any. Never shown.
+    - `model`: as the server calls it.
+    - `max_input_chars`: the longest text that fits beside the instructions.
+    - `proxy`: URL of an HTTP proxy, with its credentials if it needs them; default none.
+    - `ca_file`: PEM file of further certificate authorities; default none.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        model: str,
+        max_input_chars: int,
+        limits: LlmLimits | None = None,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+    ) -> None:
+        if not api_key or not all("!" <= character <= "~" for character in api_key):
+            raise ValueError("The API key has to be printable ASCII without spaces.")  # it would be quoted in errors
+        origin = origin_of(base_url)
+        self.endpoint = f"{origin.host}:{origin.port}"
+        self.max_input_chars = max_input_chars
+        self._base_url = base_url
+        self._api_key = api_key
+        self._model = model
+        self._limits = limits or LlmLimits()
+        self._proxy = httpx.Proxy(proxy) if proxy else None
+        self._ca_file = ca_file
+
+    def complete(self, messages: Sequence[Message], scope: Scope, *, max_tokens: int) -> Completion:
+        """Ask once. Raises `StageError` with one of the `llm_*` codes, or `Cancelled`."""
+        with _explained(scope.clock, self._api_key):
+            scope.check()
+            body = once_more(lambda: self._ask(messages, scope, max_tokens), scope, _is_connection_error)
+        return _completion(body, self._model)
+
+    def _ask(self, messages: Sequence[Message], scope: Scope, max_tokens: int) -> bytes:
+        with self._client(scope) as client:
+            answer = client.chat.completions.with_raw_response.create(
+                model=self._model,
+                messages=[{"role": m.role, "content": m.content} for m in messages],  # type: ignore[misc]
+                max_tokens=max_tokens,
+                extra_headers={"Accept-Encoding": "identity"},
+            )
+            return answer.content
+
+    @contextmanager
+    def _client(self, scope: Scope) -> Iterator["OpenAI"]:
+        """A client for one call, so that its connection follows that call's scope."""
+        from openai import OpenAI  # takes most of a second
+
+        with (
+            self._pool(scope) as pool,
+            httpx.Client(transport=_Endpoint(pool, self._limits), trust_env=False) as http,
+        ):
+            yield OpenAI(
+                base_url=self._base_url,
+                api_key=self._api_key,
+                max_retries=0,
+                timeout=None,
+                http_client=http,  # type: ignore[arg-type]  # takes httpx beside its successor
+            )
+
+    def _pool(self, scope: Scope) -> httpcore.ConnectionPool:
+        backend = PacedBackend(Pace(scope, scope.deadline), anywhere)
+        context = tls_context(self._ca_file)
+        if self._proxy is None:
+            return httpcore.ConnectionPool(ssl_context=context, network_backend=backend)
+        return httpcore.HTTPProxy(
+            str(self._proxy.url), proxy_auth=self._proxy.raw_auth, ssl_context=context, network_backend=backend
+        )
+
+
+class _Endpoint(PoolTransport):
+    """Bounds what the server may send, which the SDK reads without a limit."""
+
+    def __init__(self, pool: httpcore.ConnectionPool, limits: LlmLimits) -> None:
+        super().__init__(pool)
+        self._limits = limits
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.extensions = {**request.extensions, "timeout": {"connect": self._limits.connect_timeout_s}}
+        response = super().handle_request(request)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            response.close()
+            raise Transient("llm_bad_answer", "The language model's answer is compressed, which was not asked for.")
+        response.stream = _Bounded(response.stream, self._limits.max_answer_bytes)
+        return response
+
+
+class _Bounded(httpx.SyncByteStream):
+    def __init__(self, stream: Any, max_bytes: int) -> None:
+        self._stream = stream
+        self._room = max_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        for data in self._stream:
+            self._room -= len(data)
+            if self._room < 0:
+                raise Transient("llm_bad_answer", "The language model's answer is larger than the limit.")
+            yield data
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+@contextmanager
+def _explained(clock: Clock, api_key: str) -> Iterator[None]:
+    """Map foreign errors. Those of the API are not chained: their text may quote the key."""
+    import openai
+
+    try:
+        yield
+    except openai.APIStatusError as error:
+        raise _status_error(error, clock, api_key) from None
+    except StageError as error:
+        raise _stage_error(error) from error.__cause__
+    except (httpcore.TimeoutException, openai.APITimeoutError) as error:
+        raise Transient("llm_timeout") from error
+    except FOREIGN_ERRORS as error:
+        raise Transient("llm_unavailable") from error
+    except openai.OpenAIError:
+        raise Transient("llm_unavailable") from None
+
+
+def _stage_error(error: StageError) -> StageError:
+    if isinstance(error, Cancelled) or error.code.startswith("llm_"):
+        return error
+    if error.code == "stage_timeout":
+        return Transient("llm_timeout")
+    return Transient("llm_unavailable", f"{CODES['llm_unavailable'].meaning} {error.message}")
+
+
+def _status_error(error: "APIStatusError", clock: Clock, api_key: str) -> StageError:
+    """What an HTTP status of the endpoint means."""
+    status = error.status_code
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        delay_s = retry_after_s(error.response.headers, clock.now())
+        return Postponed("llm_rate_limited", delay_s=DEFAULT_RATE_LIMIT_DELAY_S if delay_s is None else delay_s)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return Permanent("llm_denied")
+    if status == HTTPStatus.REQUEST_TIMEOUT:
+        return Transient("llm_timeout")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Transient("llm_unavailable")
+    return Permanent("llm_rejected", _rejection(status, error.body, api_key))
+
+
+def _rejection(status: int, body: object, api_key: str) -> str:
+    """The server's own reason is what helps: a model it does not have, a text that is too long.
+
+    >>> _rejection(404, {"message": "no model m for key k-1"}, "k-1")
+    "The language model's endpoint rejected the request (404: no model m for key ***)."
+    >>> _rejection(400, "<html>", "k-1")
+    "The language model's endpoint rejected the request (400)."
+    """
+    reason = body.get("message") if isinstance(body, dict) else None
+    quoted = f": {reason.replace(api_key, '***')[:MAX_QUOTED_CHARS]}" if isinstance(reason, str) else ""
+    return f"The language model's endpoint rejected the request ({status}{quoted})."
+
+
+def _is_connection_error(error: BaseException) -> bool:
+    return isinstance(error, httpcore.ConnectError)
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class _Answer(BaseModel):
+    """The parts of a completion that are used. The SDK does not validate any of it."""
+
+    choices: list[_Choice] = Field(min_length=1)
+    model: str | None = None
+    usage: Any = None
+
+
+def _completion(body: bytes, asked_model: str) -> Completion:
+    """Read an answer. Raises `Transient` `llm_bad_answer`, or `Permanent` `llm_refused`."""
+    try:
+        answer = _Answer.model_validate_json(body)
+    except ValidationError:
+        raise Transient("llm_bad_answer") from None
+    choice = answer.choices[0]
+    if choice.message.refusal or choice.finish_reason == "content_filter":
+        raise Permanent("llm_refused")
+    text = (choice.message.content or "").strip()
+    if not text:
+        raise Transient("llm_bad_answer", "The language model's answer is empty.")
+    return Completion(text=text, model=answer.model or asked_model, usage=_usage(answer.usage))
+
+
+def _usage(reported: object) -> Usage | None:
+    try:
+        usage = _Usage.model_validate(reported)
+    except ValidationError:
+        return None
+    return Usage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)

@@ -1,0 +1,54 @@
+"""What the processes of a deployment run: a worker of one stage, the keeper."""
+
+import signal
+import threading
+from contextlib import closing
+
+from celery.signals import setup_logging
+
+from orchestration.settings import Settings
+from orchestration.telemetry import configure_logging
+from orchestration.wiring import Wiring
+
+
+def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -> None:
+    """Serve one stage's queue until SIGTERM; then finish what is running and hand the rest back.
+
+    Raises `UnknownStage` when no pipeline has a stage of that name.
+    """
+    configure_logging(settings.log_level)
+    # Celery would replace the handlers configured above.
+    setup_logging.connect(_keep_logging, weak=False)
+    with closing(Wiring(settings)) as wiring:
+        stage = wiring.catalog.stage(queue)
+        fitting = settings.cpu_concurrency if stage.pool == "cpu" else settings.io_concurrency
+        # Made here, before the pool's threads could race to make them.
+        _ = wiring.services
+        if stage.pool == "cpu":
+            wiring.isolation.start()
+        worker = wiring.app.Worker(
+            hostname=f"{queue}@%h",
+            queues=[queue],
+            pool="threads",
+            concurrency=concurrency or fitting,
+            loglevel=settings.log_level,
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        worker.start()
+
+
+def run_keeper(settings: Settings) -> None:
+    """Keep house until SIGTERM or SIGINT."""
+    configure_logging(settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with closing(Wiring(settings)) as wiring:
+        wiring.keeper.run(stop)
+
+
+def _keep_logging(**_kwargs: object) -> None:
+    return None

@@ -1,0 +1,137 @@
+"""All knobs, read from the environment once. The only reader of the environment.
+
+Every field is set by `PENSTOCK_` and its name in capitals; `docs/reference/settings.md` lists them.
+"""
+
+import hashlib
+import os
+import tempfile
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MAX_SOCKET_PATH = 100
+"""Bytes; the kernel's limit is 108 with the terminating zero (unix(7)), some systems allow 104."""
+
+
+class Settings(BaseSettings):
+    """Configuration of one process. Frozen, validated at start, secrets masked."""
+
+    model_config = SettingsConfigDict(env_prefix="PENSTOCK_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    # where things are
+    data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("penstock"))
+    """Database, payloads and broker data of the embedded stack."""
+    database_url: SecretStr | None = None
+    """SQLAlchemy URL; SQLite in `data_dir` when unset."""
+    broker_url: SecretStr | None = None
+    """Redis URL; an embedded server in `data_dir` when unset."""
+    payload_dir: Path | None = None
+    """Payload store; a folder in `data_dir` when unset."""
+    catalog: str = "pipeline.definition:CATALOG"
+    """`module:name` of the pipelines on offer; point it at your own to add stages without changing this package."""
+
+    # fetching
+    allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Comma-separated networks that may be fetched from although they are not public."""
+    user_agent: str = "Penstock/0.1"
+    fetch_connect_timeout_s: float = Field(default=5.0, gt=0)
+    fetch_read_timeout_s: float = Field(default=15.0, gt=0)
+    fetch_total_timeout_s: float = Field(default=45.0, gt=0)
+    fetch_max_redirects: int = Field(default=5, ge=0)
+    fetch_max_wire_bytes: int = Field(default=10 * 2**20, gt=0)
+    fetch_max_decoded_bytes: int = Field(default=20 * 2**20, gt=0)
+
+    # parsing
+    parse_timeout_s: float = Field(default=20.0, gt=0)
+    """What one page may take in a parsing child."""
+    parse_max_memory_bytes: int = Field(default=2**30, gt=0)
+    """What one parsing child may allocate."""
+
+    # language model
+    llm_base_url: str = "https://api.openai.com/v1"
+    """OpenAI-compatible endpoint. When neither this nor a key is set, summaries are made offline."""
+    llm_api_key: SecretStr | None = None
+    llm_model: str = "gpt-5-mini"
+    llm_max_input_chars: int = Field(default=48_000, ge=2_000)
+    """Longer articles are condensed to this before the model reads them."""
+
+    # breakers
+    breaker_fail_max: int = Field(default=5, ge=1)
+    """Failures in a row that open a breaker."""
+    breaker_reset_s: float = Field(default=30.0, gt=0)
+    """How long an open breaker stays open."""
+
+    # lifecycle
+    lease_s: float = Field(default=15.0, gt=0)
+    """How long a stage stays with a worker that gives no sign of life."""
+    relaunch_after_s: float = Field(default=20.0, gt=0)
+    """How long a ready stage may go without being started before it is published again; doubles each time."""
+    job_deadline_s: float = Field(default=86_400.0, gt=0)
+    """After this a job that has not finished fails."""
+    io_concurrency: int = Field(default=16, ge=1)
+    """Attempts at once in a worker of an `io` stage."""
+    cpu_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    """Attempts at once in a worker of a `cpu` stage."""
+
+    # API
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8000, ge=0, le=65535)
+    api_max_body_bytes: int = Field(default=20 * 2**20, gt=0)
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("allow_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _lease_outlives_renewal(self) -> "Settings":
+        if self.lease_s < 2:
+            raise ValueError("lease_s must be at least 2: it is renewed once a second")
+        return self
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the broker is a child process of the stack."""
+        return self.broker_url is None
+
+    @property
+    def sql_url(self) -> str:
+        """The database's SQLAlchemy URL, with its password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir / 'penstock.db'}"
+
+    @property
+    def redis_url(self) -> str:
+        """The broker's URL, with its password."""
+        if self.broker_url is not None:
+            return self.broker_url.get_secret_value()
+        return f"redis+socket://{self.socket_path}"
+
+    @property
+    def payload_root(self) -> Path:
+        """The folder of the payload store."""
+        return self.payload_dir or self.data_dir / "payloads"
+
+    @property
+    def socket_path(self) -> Path:
+        """Where the embedded broker listens: in the data directory, or in a short place when that is too long."""
+        inside = self.data_dir.absolute() / "broker" / "valkey.sock"
+        if len(os.fsencode(inside)) <= MAX_SOCKET_PATH:
+            return inside
+        name = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"penstock-{os.getuid()}-{name}" / "valkey.sock"
+
+    @property
+    def has_llm(self) -> bool:
+        """Whether a language model is configured: by a key, or by an endpoint, which may need none."""
+        return self.llm_api_key is not None or "llm_base_url" in self.model_fields_set

@@ -1,0 +1,136 @@
+"""Payloads as files: compressed, complete or absent, and on the disk once `put` returns."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import mkstemp
+from threading import get_ident
+
+from pipeline.claims import claim_for, is_payload_key, verified
+from pipeline.errors import PayloadCorrupt, PayloadLost, PayloadMissing, PayloadsUnavailable
+from pipeline.ids import Claim
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_INCOMING = ".incoming"
+"""Where files are written before they get their name; no key can begin with a dot."""
+_PROBE = "_probe/check"
+
+
+class PayloadFolder:
+    """`Payloads` in a folder that all workers share.
+
+    `level` is zstd's compression level. Files are readable by their owner only.
+    """
+
+    def __init__(self, root: Path, *, level: int = 3) -> None:
+        self._root = root
+        self._level = level
+
+    def put(self, key: str, data: bytes, media_type: str) -> Claim:
+        """Store bytes; an object that is there already and sound is left as it is."""
+        claim = claim_for(key, data, media_type)
+        with self._usable():
+            if not self._is_sound(claim):
+                self._write(claim, zstd.compress(data, self._level))
+            self._sync_folders(claim)
+        return claim
+
+    def get(self, claim: Claim) -> bytes:
+        """Read and verify; never inflates to more than the claimed size and one byte."""
+        if not is_payload_key(claim.key):
+            raise PayloadMissing(claim.key)
+        with self._usable():
+            compressed = self._read(claim)
+        return verified(claim, _inflated(compressed, claim))
+
+    def delete(self, claim: Claim) -> None:
+        """Remove an object; it may be gone already."""
+        if is_payload_key(claim.key):
+            with self._usable(), suppress(FileNotFoundError, NotADirectoryError):
+                self._path(claim).unlink()
+
+    def check(self) -> None:
+        """Write and read a small object, and remove it."""
+        claim = self.put(f"{_PROBE}-{os.getpid()}-{get_ident()}", b"probe", "text/plain")
+        try:
+            self.get(claim)
+        except PayloadLost as error:
+            raise PayloadsUnavailable(f"what was just written to {self._root} cannot be read") from error
+        self.delete(claim)
+
+    def _path(self, claim: Claim) -> Path:
+        return self._root / claim.key
+
+    def _read(self, claim: Claim) -> bytes:
+        try:
+            return self._path(claim).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            if not self._root.is_dir():
+                raise  # A volume that is not mounted loses nothing.
+            raise PayloadMissing(claim.key) from None
+
+    def _is_sound(self, claim: Claim) -> bool:
+        """A damaged object must be written again: what re-runs a stage usually gives the same bytes."""
+        try:
+            self.get(claim)
+        except (PayloadLost, PayloadsUnavailable):
+            return False
+        return True
+
+    def _write(self, claim: Claim, compressed: bytes) -> None:
+        path, incoming = self._path(claim), self._root / _INCOMING
+        for folder in (incoming, path.parent):
+            _make_folders(folder)
+        descriptor, temporary = mkstemp(dir=incoming)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(compressed)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    def _sync_folders(self, claim: Claim) -> None:
+        """Make the names last, too: of the file and of every folder above, whoever made them."""
+        folder = self._path(claim).parent
+        while folder != self._root.parent:
+            _sync_folder(folder)
+            folder = folder.parent
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise PayloadsUnavailable(f"the payload store cannot be used: {error.strerror or error}") from error
+
+
+def _make_folders(folder: Path) -> None:
+    """Create a folder and those above it, all for their owner only."""
+    for missing in reversed([folder, *folder.parents]):
+        if not missing.is_dir():
+            missing.mkdir(mode=0o700, exist_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _inflated(compressed: bytes, claim: Claim) -> bytes:
+    decompressor = zstd.ZstdDecompressor()
+    try:
+        return decompressor.decompress(compressed, max_length=claim.size + 1)
+    except zstd.ZstdError:
+        raise PayloadCorrupt(claim.key) from None

@@ -1,0 +1,147 @@
+"""What the keeper looks for, and how it sets it right."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+
+from orchestration.storage.records_moves import (
+    IS_HELD,
+    IS_STAGE,
+    LAUNCHED_AGAIN,
+    NOT_HELD,
+    OF_RUN,
+    cancel_rest,
+    cut_off_attempts,
+    end_attempt,
+    end_job,
+    ended,
+    locked_job,
+    of_hold,
+    of_key,
+    of_run,
+)
+from orchestration.storage.rows import suspect_from
+from orchestration.storage.schema import attempts, jobs, stages
+from orchestration.storage.types import now_s
+from pipeline.ids import Hold
+from pipeline.job import MAX_LOSSES, JobState, Lane, StageState, Suspect, priority_of, stage_sources
+from pipeline.verdicts import deadline_exceeded, worker_lost
+
+MAX_DOUBLINGS = 6
+UNFINISHED = [state for state in JobState if not state.is_terminal]
+
+
+def _spelled_out(state: StrEnum | list[JobState]) -> BindParameter[StrEnum]:
+    """A state written into the statement: a partial index is not used for a parameter."""
+    return bindparam(None, state, expanding=isinstance(state, list), literal_execute=True)
+
+
+_PRIORITY = case({lane: priority_of(lane) for lane in Lane}, value=jobs.c.lane)
+_SUSPECT = (
+    stages.c.job_id,
+    stages.c.run,
+    stages.c.stage,
+    stages.c.part,
+    stages.c.epoch,
+    stages.c.launches,
+    stages.c.losses,
+    jobs.c.tenant_id,
+    jobs.c.stages,
+    jobs.c.lane,
+)
+_UNFINISHED_STAGES = update(stages).where(OF_RUN, stages.c.state.in_(stage_sources(StageState.FAILED)))
+_CURRENT_STAGE = (
+    select(stages.c.stage).where(OF_RUN, stages.c.state != StageState.SUCCEEDED).order_by(stages.c.position).limit(1)
+)
+
+
+def lapsed(connection: Connection, limit: int) -> Sequence[Suspect]:
+    running = stages.c.state == _spelled_out(StageState.RUNNING)
+    return _suspects(connection, limit, running, stages.c.lease_until < now_s())
+
+
+def unstarted(connection: Connection, older_than_s: float, limit: int) -> Sequence[Suspect]:
+    ready = stages.c.state == _spelled_out(StageState.READY)
+    due_at = case((stages.c.launched_at > stages.c.not_before, stages.c.launched_at), else_=stages.c.not_before)
+    doublings = case((stages.c.relaunches > MAX_DOUBLINGS, MAX_DOUBLINGS), else_=stages.c.relaunches)
+    overdue = due_at + older_than_s * literal(1).bitwise_lshift(doublings) < now_s()
+    never_launched = stages.c.launched_at.is_(None)
+    return _suspects(connection, limit, ready, stages.c.not_before <= now_s(), or_(never_launched, overdue))
+
+
+def _suspects(connection: Connection, limit: int, *conditions: ColumnElement[bool]) -> list[Suspect]:
+    live = and_(jobs.c.id == stages.c.job_id, jobs.c.run == stages.c.run, jobs.c.state.in_(UNFINISHED))
+    found = select(*_SUSPECT).join_from(stages, jobs, live).where(*conditions)
+    # Job ids are ordered by time, so this is the oldest first.
+    in_turn = found.order_by(_PRIORITY, stages.c.job_id, stages.c.position, stages.c.part).limit(limit)
+    return [suspect_from(row) for row in connection.execute(in_turn)]
+
+
+def reclaim(connection: Connection, suspect: Suspect, at: datetime) -> bool:
+    key, hold, losses = suspect.key, Hold(suspect.key, suspect.epoch), suspect.losses + 1
+    error = worker_lost(key.stage, losses)
+    given_up = losses >= MAX_LOSSES
+    locked_job(connection, key.job_id)
+    values = ended(StageState.FAILED, at, error) if given_up else LAUNCHED_AGAIN
+    still_lapsed = update(stages).where(IS_HELD, stages.c.lease_until < now_s())
+    if connection.execute(still_lapsed.values(losses=losses, **values), of_hold(hold)).rowcount == 0:
+        return False
+    end_attempt(connection, hold, "lost", at, error=error)
+    if given_up:
+        cancel_rest(connection, key.job_id, key.run, at)
+        end_job(connection, key.job_id, key.run, JobState.FAILED, at, error=error)
+    return not given_up
+
+
+def relaunch(connection: Connection, suspect: Suspect) -> bool:
+    unchanged = and_(
+        IS_STAGE,
+        stages.c.state == StageState.READY,
+        stages.c.epoch == suspect.epoch,
+        stages.c.launches == suspect.launches,
+    )
+    values = {"relaunches": stages.c.relaunches + 1, **LAUNCHED_AGAIN}
+    return connection.execute(update(stages).where(unchanged).values(values), of_key(suspect.key)).rowcount > 0
+
+
+def late(connection: Connection, at: datetime, limit: int) -> list[str]:
+    """Ids of unfinished jobs whose deadline has passed, the longest overdue first."""
+    unfinished = jobs.c.state.in_(_spelled_out(UNFINISHED))
+    overdue = select(jobs.c.id).where(unfinished, jobs.c.deadline_at <= at)
+    return list(connection.scalars(overdue.order_by(jobs.c.deadline_at).limit(limit)))
+
+
+def expire(connection: Connection, job_id: str, at: datetime) -> bool:
+    job = locked_job(connection, job_id)
+    if job is None or job.state.is_terminal or job.deadline_at > at:
+        return False
+    this_run = of_run(job.id, job.run)
+    error = deadline_exceeded(connection.execute(_CURRENT_STAGE, this_run).scalar_one())
+    connection.execute(_UNFINISHED_STAGES, {**ended(StageState.FAILED, at, error), **this_run})
+    cut_off_attempts(connection, job.id, job.run, "failed", at, error)
+    cancel_rest(connection, job.id, job.run, at)
+    end_job(connection, job.id, job.run, JobState.FAILED, at, error=error)
+    return True
+
+
+def resume_interrupted(connection: Connection, at: datetime) -> int:
+    running = stages.c.state == _spelled_out(StageState.RUNNING)
+    held = select(stages.c.job_id, stages.c.run, stages.c.stage, stages.c.part, stages.c.epoch).where(running)
+    attempt_key = tuple_(attempts.c.job_id, attempts.c.run, attempts.c.stage, attempts.c.part, attempts.c.epoch)
+    connection.execute(update(attempts).where(attempt_key.in_(held)).values(outcome="lost", finished_at=at))
+    ready = {"state": StageState.READY, "launched_at": None, **NOT_HELD}
+    return connection.execute(update(stages).where(running).values(ready)).rowcount

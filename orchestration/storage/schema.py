@@ -1,0 +1,133 @@
+"""The tables. `migrations/` builds them; a test holds the two together.
+
+Every row carries its tenant. Moments that people read are wall times; moments that are compared (leases, due
+times, launches) are epoch seconds on the database's own clock, so that workers need not agree on the time.
+"""
+
+from sqlalchemy import (
+    Column,
+    Double,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    text,
+)
+
+from orchestration.storage.types import DOCUMENT, JOB_ID, UtcDateTime, state_of
+from pipeline.job import JobState, Lane, StageState
+
+REVISION = "0001"
+"""The migration that makes this schema."""
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+    }
+)
+
+jobs = Table(
+    "job",
+    metadata,
+    Column("id", JOB_ID, nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("pipeline", String(64), nullable=False),
+    Column("stages", DOCUMENT, nullable=False),
+    Column("source", DOCUMENT, nullable=False),
+    Column("options", DOCUMENT, nullable=False),
+    Column("lane", state_of(Lane), nullable=False),
+    Column("state", state_of(JobState), nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("deadline_at", UtcDateTime, nullable=False),
+    Column("error", DOCUMENT),
+    Column("result", DOCUMENT),
+    PrimaryKeyConstraint("id"),
+)
+
+runs = Table(
+    "run",
+    metadata,
+    Column("job_id", JOB_ID, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("state", state_of(JobState), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("deadline_at", UtcDateTime, nullable=False),
+    Column("error", DOCUMENT),
+    Column("result", DOCUMENT),
+    PrimaryKeyConstraint("job_id", "run"),
+    ForeignKeyConstraint(["job_id"], ["job.id"], ondelete="CASCADE"),
+)
+
+stages = Table(
+    "stage",
+    metadata,
+    Column("job_id", JOB_ID, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("stage", String(64), nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("state", state_of(StageState), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("launches", Integer, nullable=False),
+    Column("relaunches", Integer, nullable=False),
+    Column("owner", String(255)),
+    Column("not_before", Double, nullable=False),
+    Column("lease_until", Double),
+    Column("launched_at", Double),
+    Column("parked_since", Double),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("duration_s", Double),
+    Column("claim", DOCUMENT),
+    Column("error", DOCUMENT),
+    PrimaryKeyConstraint("job_id", "run", "stage", "part"),
+    ForeignKeyConstraint(["job_id", "run"], ["run.job_id", "run.run"], ondelete="CASCADE"),
+)
+
+attempts = Table(
+    "attempt",
+    metadata,
+    Column("job_id", JOB_ID, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("stage", String(64), nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("outcome", String(16)),
+    Column("duration_s", Double),
+    Column("error", DOCUMENT),
+    PrimaryKeyConstraint("job_id", "run", "stage", "part", "epoch"),
+    ForeignKeyConstraint(
+        ["job_id", "run", "stage", "part"],
+        ["stage.job_id", "stage.run", "stage.stage", "stage.part"],
+        ondelete="CASCADE",
+    ),
+)
+
+
+def _partial(name: str, table: Table, condition: str, *columns: str) -> Index:
+    where = text(condition)
+    return Index(name, *(table.c[column] for column in columns), sqlite_where=where, postgresql_where=where)
+
+
+Index("ix_job_tenant", jobs.c.tenant_id, jobs.c.id)
+Index("ix_job_tenant_state", jobs.c.tenant_id, jobs.c.state, jobs.c.id)
+_partial("ix_job_unfinished", jobs, "state IN ('queued', 'running')", "deadline_at", "tenant_id")
+_partial("ix_stage_ready", stages, "state = 'ready'", "not_before", "tenant_id")
+_partial("ix_stage_running", stages, "state = 'running'", "lease_until", "tenant_id")

@@ -1,0 +1,56 @@
+"""Column types, and the record's own clock."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, Double, Enum, Uuid
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+JOB_ID = Uuid(as_uuid=False)
+DOCUMENT = JSON(none_as_null=True)
+"""Not JSONB, which refuses the NUL characters that clients and pages may send."""
+
+
+def state_of(states: type[StrEnum]) -> Enum:
+    """A column of states, stored as their lower-case words."""
+    return Enum(states, native_enum=False, length=16, values_callable=lambda known: [state.value for state in known])
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, stored in UTC; refuses a `datetime` without a time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or value.tzinfo is None:
+            return value and value.replace(tzinfo=UTC)
+        return value.astimezone(UTC)
+
+
+class now_s(FunctionElement[float]):
+    """Epoch seconds on the database's clock, the same throughout a statement.
+
+    Stable within the statement, unlike `clock_timestamp()`, so that an index can be searched with it.
+    """
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(now_s, "sqlite")
+def _sqlite_now_s(_element: now_s, _compiler: Any, **_options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now_s, "postgresql")
+def _postgresql_now_s(_element: now_s, _compiler: Any, **_options: Any) -> str:
+    return "extract(epoch from statement_timestamp())::float8"
