@@ -1,0 +1,37 @@
+"""The HTTP application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api import errors
+from api.routes import health, jobs
+from orchestration.wiring import Wiring
+
+DESCRIPTION = """Turns web pages and documents into clean text and summaries, as durable background jobs.
+
+Submit a job, get 202 at once, read its state until it has ended, then fetch the result.
+Errors are problem details (RFC 9457) with a stable `code`."""
+
+
+def create_app(wiring: Wiring) -> FastAPI:
+    """Build the application around the services of this process."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        wiring.close()
+
+    app = FastAPI(
+        title="Penstock",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        max_body_size=wiring.settings.api_max_body_bytes,
+    )
+    app.state.wiring = wiring
+    errors.install(app)
+    app.include_router(jobs.router)
+    app.include_router(health.router)
+    return app

@@ -1,0 +1,103 @@
+"""Live progress of jobs: a table that redraws on a terminal, one line a change elsewhere."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.report import stderr
+from pipeline.job import Job, JobState, Lane, StageRecord, StageState
+
+MARKS = {
+    StageState.WAITING: ("·", "dim"),
+    StageState.READY: ("◦", "yellow"),
+    StageState.RUNNING: ("▶", "bold cyan"),
+    StageState.SUCCEEDED: ("✓", "green"),
+    StageState.FAILED: ("✗", "bold red"),
+    StageState.CANCELLED: ("–", "dim"),
+}
+STYLES = {JobState.SUCCEEDED: "green", JobState.FAILED: "bold red", JobState.CANCELLED: "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A job, under the name its user knows it by."""
+
+    label: str
+    job_id: str
+
+
+class Progress:
+    """Shows jobs on standard error while they run."""
+
+    def __init__(self, watched: Sequence[Watched], console: Console = stderr) -> None:
+        self._watched = watched
+        self._console = console
+        # Without a refresh thread: every change is drawn by `show`.
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._said: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, jobs: Mapping[str, Job]) -> None:
+        """Draw the jobs as they are now; `jobs` by id."""
+        if self._live is not None:
+            self._live.update(_table(self._watched, jobs), refresh=True)
+            return
+        for line in self._news(jobs):
+            self._console.print(line, soft_wrap=True)
+
+    def _news(self, jobs: Mapping[str, Job]) -> Iterable[Text]:
+        for each in self._watched:
+            line = _line(each.label, jobs[each.job_id])
+            if self._said.get(each.job_id) != line.plain:
+                self._said[each.job_id] = line.plain
+                yield line
+
+
+def _table(watched: Sequence[Watched], jobs: Mapping[str, Job]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("job", "", "stages", "done", "status"):
+        table.add_column(heading, header_style="dim", overflow="ellipsis", no_wrap=heading != "status")
+    for each in watched:
+        job = jobs[each.job_id]
+        lane = "" if job.lane is Lane.NORMAL else str(job.lane)
+        table.add_row(Text(each.label), Text(lane), _stages(job.stages), f"{job.progress:3d} %", _status(job))
+    return table
+
+
+def _line(label: str, job: Job) -> Text:
+    return Text("  ").join([Text(label), _stages(job.stages), _status(job)])
+
+
+def _stages(stages: Iterable[StageRecord]) -> Text:
+    return Text("  ").join(_stage(stage) for stage in stages)
+
+
+def _stage(stage: StageRecord) -> Text:
+    mark, style = MARKS[stage.state]
+    again = f"×{stage.attempts}" if stage.attempts > 1 else ""
+    return Text(f"{mark} {stage.stage}{again}", style=style)
+
+
+def _status(job: Job) -> Text:
+    if job.error is not None:
+        return Text(f"{job.state}: {job.error.message} ({job.error.code})", style=STYLES.get(job.state, ""))
+    if job.finished_at is not None:
+        seconds = (job.finished_at - job.created_at).total_seconds()
+        return Text(f"{job.state} in {seconds:.1f} s", style=STYLES.get(job.state, ""))
+    return Text(str(job.state))

@@ -1,0 +1,117 @@
+"""`penstock run`: jobs from the command line, with live progress, on whatever stack there is."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.cli.output import print_results, write_results
+from api.cli.progress import Progress, Watched
+from api.cli.report import note
+from orchestration.embedded.background import background_stack
+from orchestration.settings import Settings
+from orchestration.submit import Submission
+from orchestration.wiring import Wiring
+from pipeline.errors import JobFinished, PipelineError
+from pipeline.job import DEFAULT_TENANT, Job, JobState, Lane
+from stages.contract import Options, Processing
+
+POLL_S = 0.05
+STDIN = "-"
+MEDIA_TYPES = {
+    ".html": "text/html",
+    ".htm": "text/html",
+    ".xhtml": "application/xhtml+xml",
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".txt": "text/plain",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asks for."""
+
+    sources: tuple[str, ...]
+    pipeline: str | None = None
+    stages: tuple[str, ...] | None = None
+    processing: Processing = "quick"
+    lane: Lane = Lane.NORMAL
+
+    def submission(self, source: str) -> Submission:
+        """The job for one of the sources. Raises `OSError` when a file cannot be read."""
+        common = {
+            "pipeline": self.pipeline,
+            "stages": self.stages,
+            "options": Options(processing=self.processing),
+            "lane": self.lane,
+        }
+        if "://" in source:
+            return Submission(url=source, **common)  # type: ignore[arg-type]
+        if source == STDIN:
+            return Submission(body=sys.stdin.buffer.read(), name="standard input", **common)  # type: ignore[arg-type]
+        path = Path(source)
+        return Submission(
+            body=path.read_bytes(),
+            content_type=MEDIA_TYPES.get(path.suffix.lower()),
+            name=path.name,
+            **common,  # type: ignore[arg-type]
+        )
+
+
+def run_sources(settings: Settings, wish: Wish, *, as_json: bool, output: Path | None) -> int:
+    """Run one job for each source and print or write the results. Returns the exit status."""
+    submissions = [(source, wish.submission(source)) for source in wish.sources]
+    jobs = run_jobs(settings, submissions)
+    with closing(Wiring(settings)) as wiring:
+        print_results(jobs, wiring.payloads, as_json=as_json)
+        if output is not None:
+            write_results(jobs, wiring.payloads, output)
+    return 0 if all(job.state is JobState.SUCCEEDED for _, job in jobs) else 1
+
+
+def run_jobs(settings: Settings, submissions: Sequence[tuple[str, Submission]]) -> list[tuple[str, Job]]:
+    """Submit, watch until all have ended, and return the jobs as they ended, each with its label.
+
+    Ctrl-C cancels them.
+    """
+    with background_stack(settings), closing(Wiring(settings)) as wiring:
+        watched = [Watched(label, wiring.desk.submit(submission).id) for label, submission in submissions]
+        try:
+            return _watch(watched, wiring)
+        except KeyboardInterrupt:
+            _cancel(watched, wiring)
+            raise
+
+
+def _watch(watched: Sequence[Watched], wiring: Wiring) -> list[tuple[str, Job]]:
+    latest: dict[str, Job] = {}
+    with Progress(watched) as progress:
+        while True:
+            _refresh(latest, watched, lambda job_id: wiring.records.job(DEFAULT_TENANT, job_id))
+            progress.show(latest)
+            if all(job.state.is_terminal for job in latest.values()):
+                return [(each.label, latest[each.job_id]) for each in watched]
+            time.sleep(POLL_S)
+
+
+def _refresh(latest: dict[str, Job], watched: Iterable[Watched], read: Callable[[str], Job | None]) -> None:
+    for each in watched:
+        known = latest.get(each.job_id)
+        if known is not None and known.state.is_terminal:
+            continue
+        job = read(each.job_id)
+        if job is None:
+            raise PipelineError(f"job {each.job_id} has vanished from the records")
+        latest[each.job_id] = job
+
+
+def _cancel(watched: Iterable[Watched], wiring: Wiring) -> None:
+    note("cancelling")
+    for each in watched:
+        try:
+            wiring.desk.cancel(DEFAULT_TENANT, each.job_id)
+        except JobFinished:
+            continue

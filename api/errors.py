@@ -1,0 +1,141 @@
+"""Errors over HTTP: problem details (RFC 9457) with a stable `code`. Foreign errors are mapped here and only here."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from pipeline.errors import JobFinished, JobNotFound, MachineryFailed, PayloadLost, Refused
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 5
+CODE_OF_STATUS = {
+    HTTPStatus.BAD_REQUEST: "invalid_request",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
+}
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldProblem] | None = None
+
+
+class Conflict(Exception):
+    """The job is not in a state that allows this; `code` is stable."""
+
+    def __init__(self, code: str, detail: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: list[FieldProblem] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """An error response."""
+    body = Problem(
+        type=f"urn:penstock:error:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        code=code,
+        detail=detail,
+        errors=errors,
+    )
+    return JSONResponse(
+        body.model_dump(exclude_none=True), status, headers=headers, media_type="application/problem+json"
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Give the app its error handlers."""
+    handlers: dict[type[Exception], Any] = {
+        RequestValidationError: _invalid,
+        HTTPException: _http,
+        Refused: _refused,
+        JobNotFound: lambda _request, error: problem(404, "job_not_found", str(error)),
+        JobFinished: lambda _request, error: problem(409, "job_finished", str(error)),
+        Conflict: _conflict,
+        PayloadLost: lambda _request, error: problem(410, error.code, "The stored result is gone; run the job again."),
+        MachineryFailed: _unavailable,
+        Exception: _defect,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+    problems = [FieldProblem(field=_field(entry["loc"]), message=_sentence(entry["msg"])) for entry in error.errors()]
+    if any(entry["type"] == "json_invalid" for entry in error.errors()):
+        return problem(400, "invalid_json", "The body is not valid JSON.", errors=problems)
+    detail = "; ".join(f"{entry.field}: {entry.message}" if entry.field else entry.message for entry in problems)
+    return problem(422, "invalid_request", detail, errors=problems)
+
+
+def _field(location: tuple[str | int, ...]) -> str:
+    """Name a field as the client wrote it.
+
+    >>> _field(("body", "stages", 0)), _field(("query", "limit")), _field(("body",))
+    ('stages.0', 'limit', '')
+    """
+    return ".".join(str(part) for part in location[1:])
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+    code = CODE_OF_STATUS.get(HTTPStatus(error.status_code), "http_error")
+    return problem(error.status_code, code, str(error.detail), headers=error.headers)
+
+
+async def _refused(_request: Request, error: Refused) -> JSONResponse:
+    return problem(422, error.code, str(error))
+
+
+async def _conflict(_request: Request, error: Conflict) -> JSONResponse:
+    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
+    return problem(409, error.code, str(error), headers=headers)
+
+
+async def _unavailable(_request: Request, error: MachineryFailed) -> JSONResponse:
+    log.warning("answered 503: %s", error)
+    return problem(
+        503,
+        "service_unavailable",
+        "A part of the service is down; nothing was accepted. Try again soon.",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
+async def _defect(_request: Request, _error: Exception) -> JSONResponse:
+    # Starlette logs the traceback itself; it is not for clients.
+    return problem(500, "internal_error", "A defect in the service; it was logged.")

@@ -1,0 +1,210 @@
+"""What goes in and out of the HTTP API. Field names are part of the interface."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from orchestration.submit import Submission
+from pipeline.composition import MAX_STAGES
+from pipeline.definition import DEFAULT_PIPELINE
+from pipeline.job import Attempt, Job, JobError, JobState, Lane, StageRecord, StageState
+from stages.contract import Options, Processing
+
+MAX_URL_CHARS = 8_192
+StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+
+
+class JobRequest(BaseModel):
+    """A job to be done. Give exactly one of `url`, `html` and `text`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"url": "https://example.com/article", "processing": "quick"}]},
+    )
+
+    url: str | None = Field(default=None, max_length=MAX_URL_CHARS, description="An http or https URL to fetch.")
+    html: str | None = Field(default=None, description="An HTML page, instead of a URL.")
+    text: str | None = Field(default=None, description="Plain text, instead of a URL.")
+    pipeline: StageName | None = Field(
+        default=None, description=f"A named pipeline; `{DEFAULT_PIPELINE}` unless `stages` is given."
+    )
+    stages: list[StageName] | None = Field(
+        default=None, min_length=1, max_length=MAX_STAGES, description="An order of stages, instead of a pipeline."
+    )
+    processing: Processing = Field(default="quick", description="`quick`: about three sentences; `detailed`: sections.")
+    lane: Lane = Field(default=Lane.NORMAL, description="How soon the job is served.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum(source is not None for source in (self.url, self.html, self.text)) != 1:
+            raise ValueError("give exactly one of url, html and text")
+        if self.pipeline is not None and self.stages is not None:
+            raise ValueError("give pipeline or stages, not both")
+        return self
+
+    def submission(self, tenant_id: str) -> Submission:
+        """The same request in the words of the layer below."""
+        content = self.html if self.html is not None else self.text
+        kind = "text/html" if self.html is not None else "text/plain"
+        return Submission(
+            url=self.url,
+            body=None if content is None else content.encode(),
+            content_type=None if content is None else f"{kind}; charset=utf-8",
+            pipeline=self.pipeline,
+            stages=None if self.stages is None else tuple(self.stages),
+            options=Options(processing=self.processing),
+            lane=self.lane,
+            tenant_id=tenant_id,
+        )
+
+
+class Accepted(BaseModel):
+    """The answer to a submission."""
+
+    id: str
+    status: Literal[JobState.QUEUED] = JobState.QUEUED
+    url: str = Field(description="Where to ask for the job's state.")
+
+
+class ErrorView(BaseModel):
+    """Why a job or an attempt failed."""
+
+    code: str = Field(description="Stable; see the table of error codes.")
+    message: str
+    stage: str | None
+    retryable: bool = Field(description="Whether submitting the same job later could end differently.")
+
+    @classmethod
+    def of(cls, error: JobError | None) -> Self | None:
+        if error is None:
+            return None
+        return cls(code=error.code, message=error.message, stage=error.stage, retryable=error.retry_helps)
+
+
+class AttemptView(BaseModel):
+    """One try at a stage."""
+
+    number: int
+    started_at: datetime
+    finished_at: datetime | None
+    duration_s: float | None
+    outcome: str | None
+    error: ErrorView | None
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        return cls(
+            number=attempt.epoch,
+            started_at=attempt.started_at,
+            finished_at=attempt.finished_at,
+            duration_s=attempt.duration_s,
+            outcome=attempt.outcome,
+            error=ErrorView.of(attempt.error),
+        )
+
+
+class StageView(BaseModel):
+    """One stage of the current run."""
+
+    name: str
+    status: StageState
+    attempts: int = Field(description="Attempts spent; waiting for a busy service spends none.")
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_s: float | None
+    error: ErrorView | None = Field(description="Of the latest attempt that did not succeed.")
+    timeline: list[AttemptView]
+
+    @classmethod
+    def of(cls, stage: StageRecord) -> Self:
+        return cls(
+            name=stage.stage,
+            status=stage.state,
+            attempts=stage.attempts,
+            started_at=stage.started_at,
+            finished_at=stage.finished_at,
+            duration_s=stage.duration_s,
+            error=ErrorView.of(stage.error),
+            timeline=[AttemptView.of(attempt) for attempt in stage.tries],
+        )
+
+
+class JobSummary(BaseModel):
+    """A job in a listing."""
+
+    id: str
+    status: JobState
+    pipeline: str
+    lane: Lane
+    run: int
+    source_url: str | None
+    processing: Processing
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: ErrorView | None
+    url: str
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(**_common(job))
+
+
+class JobView(JobSummary):
+    """A job with the stages of its current run."""
+
+    stage: str | None = Field(description="The stage it is at; null when all are done.")
+    progress: int = Field(ge=0, le=100, description="In percent.")
+    attempts: int = Field(description="Attempts spent on all stages.")
+    deadline_at: datetime
+    result_url: str | None = Field(description="Where the result is, once there is one.")
+    stages: list[StageView]
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        current = job.current_stage
+        return cls(
+            **_common(job),
+            stage=current.stage if current else None,
+            progress=job.progress,
+            attempts=sum(stage.attempts for stage in job.stages),
+            deadline_at=job.deadline_at,
+            result_url=f"{job_url(job.id)}/result" if job.state is JobState.SUCCEEDED else None,
+            stages=[StageView.of(stage) for stage in job.stages],
+        )
+
+
+class JobPage(BaseModel):
+    """One page of jobs, newest first."""
+
+    items: list[JobSummary]
+    next: str | None = Field(description="Where the next page is; null on the last one.")
+
+    @classmethod
+    def of(cls, jobs: tuple[Job, ...], *, more: bool, limit: int, status: JobState | None) -> Self:
+        query = {"cursor": jobs[-1].id, "limit": limit, **({"status": status.value} if status else {})} if more else {}
+        return cls(items=[JobSummary.of(job) for job in jobs], next=f"/v1/jobs?{urlencode(query)}" if more else None)
+
+
+def job_url(job_id: str) -> str:
+    """Where a job is found."""
+    return f"/v1/jobs/{job_id}"
+
+
+def _common(job: Job) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "status": job.state,
+        "pipeline": job.pipeline,
+        "lane": job.lane,
+        "run": job.run,
+        "source_url": job.source.url,
+        "processing": job.options.processing,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "error": ErrorView.of(job.error),
+        "url": job_url(job.id),
+    }

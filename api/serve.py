@@ -1,0 +1,43 @@
+"""Serving the HTTP application."""
+
+import socket
+
+import uvicorn
+
+from api.app import create_app
+from orchestration.settings import Settings
+from orchestration.telemetry import configure_logging
+from orchestration.wiring import Wiring
+
+STOP_GRACE_S = 10
+BACKLOG = 2048
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Bind the API's socket, before any process is forked, so that a port in use is known at once."""
+    host, port = settings.api_host, settings.api_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.listen(BACKLOG)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The URL of a bound socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(settings: Settings, listener: socket.socket) -> None:
+    """Answer requests until SIGTERM."""
+    configure_logging(settings.log_level)
+    config = uvicorn.Config(
+        create_app(Wiring(settings)), log_config=None, access_log=False, timeout_graceful_shutdown=STOP_GRACE_S
+    )
+    uvicorn.Server(config).run(sockets=[listener])

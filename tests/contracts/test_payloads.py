@@ -1,0 +1,93 @@
+"""Payloads: what every store promises."""
+
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import PayloadCorrupt, PayloadMissing
+from pipeline.ids import Claim
+from pipeline.ports import Payloads
+
+KEY = "default/01a1fb67/1/fetch.0"
+DATA = b"A sentence. " * 1000
+
+
+def test_what_was_put_is_got(payloads: Payloads) -> None:
+    claim = payloads.put(KEY, DATA, "text/plain")
+    digest = sha256(DATA).hexdigest()
+    assert claim == Claim(f"{KEY}-{digest}", digest, len(DATA), "text/plain")
+    assert payloads.get(claim) == DATA
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=5000))
+def test_any_bytes_come_back(payloads: Payloads, data: bytes) -> None:
+    assert payloads.get(payloads.put(KEY, data, "application/octet-stream")) == data
+
+
+def test_the_same_may_be_put_again(payloads: Payloads) -> None:
+    assert payloads.put(KEY, DATA, "text/plain") == payloads.put(KEY, DATA, "text/plain")
+    assert payloads.get(payloads.put(KEY, DATA, "text/plain")) == DATA
+
+
+def test_another_output_of_the_same_stage_is_another_object(payloads: Payloads) -> None:
+    first, second = payloads.put(KEY, b"first", "text/plain"), payloads.put(KEY, b"second", "text/plain")
+    assert first.key != second.key
+    assert (payloads.get(first), payloads.get(second)) == (b"first", b"second")
+
+
+def test_what_was_never_put_is_missing(payloads: Payloads) -> None:
+    claim = payloads.put(KEY, DATA, "text/plain")
+    with pytest.raises(PayloadMissing):
+        payloads.get(replace(claim, key=f"{claim.key[:-1]}_"))
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": len(DATA) - 1}, {"size": len(DATA) + 1}, {"size": 0}, {"sha256": "0" * 64}]
+)
+def test_what_is_not_as_claimed_is_corrupt(payloads: Payloads, change: dict[str, object]) -> None:
+    claim = payloads.put(KEY, DATA, "text/plain")
+    with pytest.raises(PayloadCorrupt):
+        payloads.get(replace(claim, **change))  # type: ignore[arg-type]
+
+
+def test_a_deleted_object_is_missing_and_may_be_deleted_again(payloads: Payloads) -> None:
+    claim = payloads.put(KEY, DATA, "text/plain")
+    payloads.delete(claim)
+    payloads.delete(claim)
+    with pytest.raises(PayloadMissing):
+        payloads.get(claim)
+    assert payloads.get(payloads.put(KEY, DATA, "text/plain")) == DATA
+
+
+WRONG_KEYS = [
+    "",
+    "one",
+    "/etc/passwd",
+    "a/../b",
+    "../a/b",
+    "a//b",
+    "a/b/",
+    "a/.hidden",
+    "a/b\x00",
+    "a/b\n",
+    "a\\..\\b",
+    "ä/b",
+]
+
+
+@pytest.mark.parametrize("key", WRONG_KEYS)
+def test_a_key_is_no_path(payloads: Payloads, key: str) -> None:
+    with pytest.raises(ValueError, match="not a payload key"):
+        payloads.put(key, DATA, "text/plain")
+    with pytest.raises(PayloadMissing):
+        payloads.get(Claim(key, "0" * 64, 1, "text/plain"))
+    payloads.delete(Claim(key, "0" * 64, 1, "text/plain"))
+
+
+def test_a_store_that_works_passes_the_check(payloads: Payloads) -> None:
+    payloads.check()
+    payloads.check()

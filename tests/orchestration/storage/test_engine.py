@@ -1,0 +1,267 @@
+"""Connections: how transactions begin and sync, and what becomes of the database's errors."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import IntegrityError
+
+from orchestration.storage import engine as engine_module
+from orchestration.storage.engine import Database, parse_url
+from orchestration.storage.records import SqlRecords
+from pipeline.errors import RecordsUnavailable
+from pipeline.ids import Hold
+from pipeline.job import Refusal, Refused
+from tests.support.databases import postgresql_url, sqlite_url
+from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, new_job, output_of
+from tests.support.tools import START
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "PATIENCE_S", 1)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://host/name"])
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="database URL"):
+        parse_url(url)
+
+
+def test_postgresql_is_reached_through_psycopg_3() -> None:
+    assert parse_url("postgresql://host/name").drivername == "postgresql+psycopg"
+
+
+def test_nothing_is_opened_before_the_first_use(tmp_path: Path) -> None:
+    SqlRecords(f"sqlite:///{tmp_path}/new.db").close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_closed_records_open_again(records: SqlRecords) -> None:
+    records.check()
+    records.close()
+    records.check()
+
+
+# errors
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_does_not_answer_is_unavailable() -> None:
+    records = SqlRecords("postgresql://user:hunter2@127.0.0.1:1/name")
+    with pytest.raises(RecordsUnavailable, match="refused") as raised:
+        records.check()
+    assert "hunter2" not in f"{raised.value}{raised.value.__cause__!r}{records!r}"
+
+
+def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(RecordsUnavailable, match="unable to open"):
+        SqlRecords(f"sqlite:///{tmp_path}/missing/new.db").check()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_locked_database_is_unavailable(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path)
+    records = SqlRecords(url)
+    other = sqlite3.connect(str(make_url(url).database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(RecordsUnavailable, match="locked"):
+        records.accept(new_job())
+    assert records.jobs(TENANT, state=None, before=None, limit=1).jobs == ()
+    other.execute("ROLLBACK")
+    records.accept(new_job())
+    records.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_pool_with_no_free_connection_is_unavailable(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path), pool_size=1)
+    with database.read(), pytest.raises(RecordsUnavailable, match="QueuePool"), database.read():
+        pass
+    database.close()
+
+
+def test_a_cut_connection_is_replaced() -> None:
+    url = postgresql_url()
+    records = SqlRecords(url)
+    records.check()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'penstock'")
+        )
+    engine.dispose()
+    records.check()
+    records.close()
+
+
+def test_a_connection_cut_in_mid_transaction_is_unavailable() -> None:
+    database = Database(postgresql_url())
+    with pytest.raises(RecordsUnavailable, match="terminat"), database.write() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    with database.read() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    database.close()
+
+
+def test_a_defect_passes(records: SqlRecords) -> None:
+    job = new_job()
+    records.accept(job)
+    with pytest.raises(IntegrityError):
+        records.accept(job)
+
+
+def test_what_fails_half_way_changes_nothing(url: str) -> None:
+    database = Database(url)
+    update = text("UPDATE alembic_version SET version_num = 'gone'")
+    with suppress(KeyError), database.write() as connection:
+        assert connection.execute(update).rowcount == 1
+        raise KeyError
+    with database.read() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) != "gone"
+    database.close()
+
+
+# transactions
+
+
+@contextmanager
+def listening(name: str, listener: Callable[..., None]) -> Iterator[None]:
+    event.listen(Engine, name, listener)
+    try:
+        yield
+    finally:
+        event.remove(Engine, name, listener)
+
+
+def full_job(world: World) -> dict[str, Callable[[], Any]]:
+    """Every write, each ready to be called in this order."""
+    records, job, other = world.records, new_job(), new_job()
+    records.accept(other)
+    acts: dict[str, Callable[[], Any]] = {"accept": lambda: records.accept(job)}
+    for stage in STAGES:
+        hold = Hold(key_of(job, stage), 1)
+        acts[f"claim {stage}"] = partial(world.hold, job, stage)
+        acts[f"renew {stage}"] = partial(records.renew, [hold], lease_s=30)
+        acts[f"complete {stage}"] = partial(records.complete, hold, output_of(stage), ended())
+    first, second = (Hold(key_of(other), epoch) for epoch in (1, 2))
+    acts["claim"] = partial(world.hold, other)
+    acts["release"] = partial(records.release, first, BROKEN, delay_s=0, spends=True, ended=ended())
+    acts["claim again"] = partial(world.hold, other)
+    acts["fail"] = partial(records.fail, second, BROKEN, spends=True, ended=ended())
+    return acts
+
+
+def test_sqlite_syncs_what_must_survive_a_power_cut(tmp_path: Path) -> None:
+    records = SqlRecords(sqlite_url(tmp_path))
+    levels: list[int] = []
+
+    def note(connection: Connection) -> None:
+        levels.append(connection.connection.driver_connection.execute("PRAGMA synchronous").fetchone()[0])  # type: ignore[union-attr]
+
+    synced = {}
+    for name, act in full_job(World(records, lambda _seconds: None)).items():
+        levels.clear()
+        with listening("commit", note):
+            act()
+        synced[name] = max(levels) == 2
+    assert [name for name, is_synced in synced.items() if is_synced] == ["accept", "complete store", "fail"]
+    records.close()
+
+
+STATEMENTS = {
+    "accept": 3,
+    "claim fetch": 5,
+    "renew fetch": 1,
+    "complete fetch": 4,
+    "claim extract": 4,
+    "renew extract": 1,
+    "complete extract": 4,
+    "claim store": 4,
+    "renew store": 1,
+    "complete store": 6,
+    "claim": 5,
+    "release": 2,
+    "claim again": 3,
+    "fail": 6,
+}
+
+
+def test_an_operation_takes_few_statements_and_one_transaction(records: SqlRecords) -> None:
+    statements: list[str] = []
+    commits: list[Connection] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            statements.append(statement)
+
+    used = {}
+    for name, act in full_job(World(records, lambda _seconds: None)).items():
+        statements.clear()
+        commits.clear()
+        with listening("before_cursor_execute", note), listening("commit", commits.append):
+            act()
+        looked_up = is_sqlite(records) and name.startswith("complete")
+        used[name] = len(statements) - looked_up
+        assert len(commits) == 1 + looked_up, name
+    assert used == STATEMENTS
+
+
+def is_sqlite(records: SqlRecords) -> bool:
+    return records._database.has_cheap_writes
+
+
+def test_renewing_a_hundred_holds_is_one_statement(records: SqlRecords) -> None:
+    world = World(records, lambda _seconds: None)
+    holds = [world.hold(world.accept()) for _ in range(100)]
+    statements: list[str] = []
+    with listening("before_cursor_execute", lambda _c, _u, statement, *_: statements.append(statement)):
+        assert not records.renew(holds, lease_s=30).lost
+    assert sum(not statement.startswith("BEGIN") for statement in statements) == 1
+
+
+# indexes
+
+
+def test_what_is_looked_for_often_is_found_by_an_index(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path)
+    records = SqlRecords(url)
+    world = World(records, lambda _seconds: None)
+    holds = [world.hold(world.accept())]
+    seen: list[tuple[str, Any]] = []
+    with listening("before_cursor_execute", lambda _c, _u, statement, values, *_: seen.append((statement, values))):
+        records.lapsed(limit=5)
+        records.unstarted(older_than_s=5, limit=5)
+        records.expire(at=START, limit=5)
+        records.jobs(TENANT, state=None, before=None, limit=5)
+        records.jobs(TENANT, state=None, before=new_job().id, limit=5)
+        records.renew(holds, lease_s=30)
+        records.job(TENANT, holds[0].key.job_id)
+        records.resume_interrupted(at=START)
+    records.close()
+    plans = sqlite3.connect(str(make_url(url).database))
+    used = set()
+    for statement, values in seen:
+        if not statement.startswith("BEGIN"):
+            for *_, step in plans.execute(f"EXPLAIN QUERY PLAN {statement}", values):
+                assert not re.match("SCAN (job|run|stage|attempt)(?!.* INDEX )", step), (statement, step)
+                used.add(step.split("INDEX ")[-1].split(" ")[0])
+    assert {"ix_stage_running", "ix_stage_ready", "ix_job_unfinished", "ix_job_tenant"} <= used
+
+
+def test_a_stage_of_a_superseded_run_cannot_be_claimed(url: str) -> None:
+    records, database = SqlRecords(url), Database(url)
+    job = new_job()
+    records.accept(job)
+    with database.write() as connection:
+        connection.execute(text("UPDATE job SET run = 2"))
+    refused = records.claim(key_of(job), owner="worker", lease_s=30, at=START)
+    assert refused == Refused(Refusal.OVER)
+    database.close()
+    records.close()

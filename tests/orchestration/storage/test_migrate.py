@@ -1,0 +1,150 @@
+"""The migrations build the schema the code expects, once, whoever runs them."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect, text
+
+import orchestration.storage
+from orchestration.storage.migrate import migrate
+from orchestration.storage.records import SqlRecords
+from orchestration.storage.schema import REVISION, metadata
+from pipeline.errors import RecordsUnavailable
+from tests.support.databases import empty_postgresql_url
+
+MIGRATE = "__import__('orchestration.storage.migrate', fromlist=['migrate']).migrate"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/new.db" if request.param == "sqlite" else empty_postgresql_url()
+
+
+def test_the_migrated_schema_is_that_of_the_code(empty_url: str) -> None:
+    migrate(empty_url)
+    engine = create_engine(empty_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_names_and_conditions_are_those_of_the_code(empty_url: str) -> None:
+    """What alembic does not compare."""
+    migrate(empty_url)
+    engine = create_engine(empty_url)
+    found = inspect(engine)
+    for table in metadata.sorted_tables:
+        assert found.get_pk_constraint(table.name)["name"] == table.primary_key.name
+        keys = {key["name"]: key["options"].get("ondelete") for key in found.get_foreign_keys(table.name)}
+        assert keys == {key.name: key.ondelete for key in table.foreign_key_constraints}
+        partial = {
+            index["name"] for index in found.get_indexes(table.name) if "WHERE" in str(definition(engine, index))
+        }
+        assert partial == {
+            index.name for index in table.indexes if index.dialect_options["sqlite"]["where"] is not None
+        }
+    engine.dispose()
+
+
+def definition(engine: object, index: object) -> str:
+    query = {
+        "sqlite": "SELECT sql FROM sqlite_master WHERE name = :name",
+        "postgresql": "SELECT indexdef FROM pg_indexes WHERE indexname = :name",
+    }[engine.dialect.name]  # type: ignore[attr-defined]
+    with engine.connect() as connection:  # type: ignore[attr-defined]
+        return str(connection.scalar(text(query), {"name": index["name"]}))  # type: ignore[index]
+
+
+def test_the_latest_migration_is_the_one_the_code_expects() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(orchestration.storage.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_current_head() == REVISION
+
+
+def test_migrating_again_changes_nothing_and_keeps_the_jobs(empty_url: str) -> None:
+    migrate(empty_url)
+    migrate(empty_url)
+    records = SqlRecords(empty_url)
+    records.check()
+    records.close()
+
+
+def test_a_current_database_costs_no_import_of_alembic(empty_url: str) -> None:
+    migrate(empty_url)
+    script = f"import sys; {MIGRATE}({empty_url!r}); print('alembic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "False"
+
+
+def test_many_processes_may_migrate_at_once(empty_url: str) -> None:
+    # All import first and begin when told, so that they do meet.
+    script = f"import sys, alembic.command; print('ready', flush=True); sys.stdin.readline(); {MIGRATE}({empty_url!r})"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    processes = [subprocess.Popen([sys.executable, "-c", script], text=True, **pipes) for _ in range(4)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60)[1] for process in processes] == [""] * 4
+    records = SqlRecords(empty_url)
+    records.check()
+    records.close()
+
+
+def test_a_failed_migration_leaves_no_half_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "occupied.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE attempt (a)")
+    with pytest.raises(RecordsUnavailable, match="already exists"):
+        migrate(f"sqlite:///{path}")
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("attempt",)]
+
+
+def test_a_path_with_odd_characters_can_be_migrated(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/100%25 of it.db"
+    migrate(url)
+    records = SqlRecords(url)
+    records.check()
+    records.close()
+
+
+def test_sqlite_reads_while_it_writes(tmp_path: Path) -> None:
+    migrate(f"sqlite:///{tmp_path}/new.db")
+    with sqlite3.connect(tmp_path / "new.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_database_that_was_not_migrated_fails_the_check(empty_url: str) -> None:
+    records = SqlRecords(empty_url)
+    with pytest.raises(RecordsUnavailable, match=r"schema none.*`penstock migrate`"):
+        records.check()
+    records.close()
+
+
+def test_a_database_of_another_version_fails_the_check(empty_url: str) -> None:
+    migrate(empty_url)
+    engine = create_engine(empty_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    engine.dispose()
+    records = SqlRecords(empty_url)
+    with pytest.raises(RecordsUnavailable, match=rf"0000.*{REVISION}.*`penstock migrate`"):
+        records.check()
+    records.close()
+
+
+def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(RecordsUnavailable, match="cannot be opened"):
+        migrate(f"sqlite:///{tmp_path}/missing/new.db")
