@@ -24,12 +24,12 @@ class RetryPolicy:
 
         >>> policy = RetryPolicy(base_s=1, cap_s=10)
         >>> [policy.ceiling_s(n) for n in (1, 2, 3, 4, 5)]
-        [1, 2, 4, 8, 10]
+        [1.0, 2.0, 4.0, 8.0, 10]
         >>> policy.ceiling_s(5000)
         10
         """
         doublings = min(attempt - 1, 64)
-        return min(self.cap_s, self.base_s * 2**doublings)
+        return min(self.cap_s, self.base_s * float(2**doublings))
 
     def delay_s(self, attempt: int, random: Random) -> float:
         """How long to wait after the given attempt, in seconds."""

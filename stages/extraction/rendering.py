@@ -173,7 +173,9 @@ def _is_block(element: HtmlElement) -> bool:
 def _paragraph(run: Iterable[Rendered]) -> Rendered:
     joined = _joined(run)
     text = _tidy_lines(joined.text)
-    markdown = "\n".join(_LINE_START.sub(r"\1\\\2", line) for line in _tidy_lines(joined.markdown, keep="  ").split("\n"))
+    markdown = "\n".join(
+        _LINE_START.sub(r"\1\\\2", line) for line in _tidy_lines(joined.markdown, keep="  ").split("\n")
+    )
     return Rendered(text, markdown)
 
 

@@ -9,9 +9,9 @@ from stages.offline.stopwords import stopwords_for
 from stages.offline.word_sets import word_set
 
 _ALWAYS_ENDS = "。！？｡।॥؟۔։።။។‼⁇⁈⁉"
-_CLOSERS = r"(?:[\"'”’»›）)\]」』】》]|\s»(?=[\s,.]|$)|\[\d{1,3}\])*"
+_CLOSERS = r"(?:[\"'”’»›）)\]」』】》]|(?:\s»|«)(?=[\s,.]|$)|\[\d{1,3}\])*"
 _STOP = re.compile(rf"[.!?…．{_ALWAYS_ENDS}]+{_CLOSERS}")
-_OPENERS = " \t\u00a0\u3000\"'“„‘‚«‹([{¿¡—–-*•"
+_OPENERS = " \t\u00a0\u3000\"'“„‘‚«»‹([{¿¡—–-*•"
 _QUOTE = re.compile(r"「[^「」]{0,160}」|『[^『』]{0,160}』|（[^（）]{0,160}）")
 _LAST_WORD = re.compile(r"([\w.]+)\.$")
 _NEXT_WORD = re.compile(r"[^\W\d_]+")

@@ -1,7 +1,7 @@
 """Extractive summaries: the article's own sentences, in its own order."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from stages.contract import Article
 from stages.contract.nouns import Section
@@ -15,7 +15,7 @@ _OVERVIEW_SENTENCES = 3
 _KEY_POINTS = 5
 _ONE_POINT_IN = 3
 _SECTION_SENTENCES = 2
-_MOST_SECTIONS = 10
+_MOST_SECTIONS = 12
 _MOST_PARTS = 4
 _PART_SENTENCES = 5
 
@@ -47,14 +47,18 @@ class ExtractiveSummary:
         return self._headed_sections() or self._unheaded_sections()
 
     def _headed_sections(self) -> tuple[Section, ...]:
-        parts = [
-            (heading, own)
-            for section, heading in enumerate(self._outline.headings)
-            if heading and (own := [item for item in self._ranked if item.sentence.section == section])
-        ]
+        """The headed parts; a long part before the first heading goes under the article's title."""
+        if not any(self._outline.headings):
+            return ()
+        grouped = groupby(self._ranked, key=lambda item: self._outline.headings[item.sentence.section])
+        named = [(heading, list(own)) for heading, own in grouped]
+        parts = [(name, own) for heading, own in named if (name := heading or self._lead_name(own))]
         return tuple(
             Section(heading=heading, text=_join(pick(own, _SECTION_SENTENCES))) for heading, own in _weightiest(parts)
         )
+
+    def _lead_name(self, lead: Sequence[Ranked]) -> str | None:
+        return self._article.title if len(lead) >= _PART_SENTENCES else None
 
     def _unheaded_sections(self) -> tuple[Section, ...]:
         """Stretches of equal length, each named by the phrase that marks it most."""

@@ -67,9 +67,7 @@ class InlineIsolate:
 
     called: list[str] = field(default_factory=list)
 
-    def __call__(
-        self, scope: Scope, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def __call__(self, scope: Scope, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         scope.check()
         self.called.append(function.__name__)
         return function(*args, **kwargs)
@@ -89,9 +87,7 @@ class MemoryHistory:
         data = next(data for kept, data in self.recorded if kept is step)
         return Payload.by_media_type[step.media_type].from_bytes(data)
 
-    def record(
-        self, stage: str, output: Payload, *, attempts: int = 1, duration_s: float = 1.5
-    ) -> Step:
+    def record(self, stage: str, output: Payload, *, attempts: int = 1, duration_s: float = 1.5) -> Step:
         """Append a finished stage that began when the one before it had ended."""
         data = output.to_bytes()
         started_at = self.recorded[-1][0].finished_at if self.recorded else START

@@ -49,3 +49,53 @@ def test_what_was_told_elsewhere_is_not_picked() -> None:
     rest = pick(ranked, 3, avoiding=told)
     assert len(rest) == 2
     assert told[0] not in rest
+
+
+def scores(text: str, *, title: str | None = None, markdown: str | None = None) -> dict[str, float]:
+    outline = read_outline(make_article(text, title=title, markdown=markdown))
+    return {item.sentence.text: item.score for item in rank(outline, title, "en")}
+
+
+FILLER = "Sheep graze beside the towpath in winter and give warm wool."
+
+
+def test_what_the_text_returns_to_outweighs_an_aside_before_it() -> None:
+    central = "Lock gates hold back the water of the upper canal."
+    about_gates = "Canal gates leak water. Gates of a lock rot in water. Old gates let the upper canal sink."
+    found = scores(f"Boats come. {FILLER} {central} {about_gates}")
+    assert found[central] > found[FILLER]
+
+
+def test_an_earlier_sentence_outweighs_a_later_one_as_central() -> None:
+    first, second = (
+        "Brown otters swim beneath the bridge each night.",
+        "Green herons stand beside the weir each morning.",
+    )
+    found = scores(f"{first} {second}")
+    assert found[first] > found[second]
+
+
+def test_a_sentence_of_the_title_outweighs_one_that_has_nothing_of_it() -> None:
+    otters, herons = "Brown otters swim beneath the bridge at night.", "Green herons stand beside the weir all morning."
+    text = f"{otters}\n\n{herons}"
+    assert scores(text, title="Herons at the weir")[herons] > scores(text, title="Boats and trains")[herons]
+
+
+@pytest.mark.parametrize(
+    ("strong", "weak"),
+    [
+        ("The keeper opens the upper gate at dawn today.", "Will the keeper open the upper gate at dawn today?"),
+        ("The keeper opens the upper gate at dawn today.", "“The keeper opens the upper gate at dawn today.”"),
+        ("Keepers open the upper gate at dawn every day.", "However, they open the upper gate at dawn every day."),
+        ("Keepers open the upper gate at dawn every day.", "Keepers open it."),
+    ],
+)
+def test_questions_speech_leaning_and_short_sentences_are_held_back(strong: str, weak: str) -> None:
+    lead = f"{FILLER} {FILLER}"
+    assert scores(f"{lead} {strong}")[strong] > scores(f"{lead} {weak}")[weak]
+
+
+def test_list_items_are_held_back() -> None:
+    item = "Bring the boat into the chamber and make it fast."
+    text = f"{FILLER}\n\n{item}"
+    assert scores(text, markdown=f"{FILLER}\n\n- {item}")[item] < scores(text)[item]
