@@ -1,5 +1,7 @@
 """A pipeline as a Celery chain: one message per stage, each on the queue named after its stage."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +29,7 @@ def message(key: StageKey) -> dict[str, Any]:
     return {"v": MESSAGE_VERSION, "job_id": key.job_id, "run": key.run, "stage": key.stage, "part": key.part}
 
 
-def chain_from(app: Celery, first: StageKey, stages: Sequence[str], lane: Lane, launch: int) -> Signature:
+def chain_from(app: Celery, first: StageKey, stages: Sequence[str], lane: Lane, launch: int) -> Signature[Any]:
     """The rest of a run as a chain, beginning with `first`.
 
     `launch` numbers the messages published for `first`; the later stages get their first one through the chain
@@ -35,14 +37,16 @@ def chain_from(app: Celery, first: StageKey, stages: Sequence[str], lane: Lane, 
     """
     rest = stages[stages.index(first.stage) :]
     keys = [StageKey(first.job_id, first.run, stage, first.part) for stage in rest]
-    head, *tail = (_signature(app, key, lane, launch) for key in keys)
-    head.args = (None,)
-    return chain(head, *tail)
+    head, *tail = keys
+    # Only the head is told that there is no claim; the others are handed the one of the stage before.
+    signatures = [_signature(app, head, lane, launch, None), *(_signature(app, key, lane, launch) for key in tail)]
+    return chain(*signatures)
 
 
-def _signature(app: Celery, key: StageKey, lane: Lane, launch: int) -> Signature:
+def _signature(app: Celery, key: StageKey, lane: Lane, launch: int, *args: None) -> Signature[Any]:
     return app.signature(
         task_name(key.stage),
+        args=args,
         kwargs=message(key),
         task_id=key.task_id(launch),
         queue=key.stage,

@@ -1,6 +1,8 @@
 """What the processes of a deployment run: a worker of one stage, the keeper."""
 
+import os
 import signal
+import socket
 import threading
 from contextlib import closing
 
@@ -27,7 +29,7 @@ def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -
         if stage.pool == "cpu":
             wiring.isolation.start()
         worker = wiring.app.Worker(
-            hostname=f"{queue}@%h",
+            hostname=f"{queue}-{os.getpid()}@{socket.gethostname()}",
             queues=[queue],
             pool="threads",
             concurrency=concurrency or fitting,

@@ -1,5 +1,7 @@
 """One Celery task per stage, made in a loop. Turns the outcome of an attempt into what Celery does next."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -31,7 +33,7 @@ def register_tasks(app: Celery, catalog: Catalog, services: ServicesFactory) -> 
 
 def _runner(services: ServicesFactory) -> Callable[..., ClaimMessage]:
     def perform(
-        task: Task, _hint: ClaimMessage | None, *, v: int, job_id: str, run: int, stage: str, part: int
+        task: Task[..., Any], _hint: ClaimMessage | None, *, v: int, job_id: str, run: int, stage: str, part: int
     ) -> ClaimMessage:
         # The claim in the message is a hint for people who read queues; the real one is in the record.
         if v != MESSAGE_VERSION:
@@ -46,7 +48,7 @@ def _runner(services: ServicesFactory) -> Callable[..., ClaimMessage]:
     return perform
 
 
-def _act(task: Task, key: StageKey, outcome: Outcome) -> ClaimMessage:
+def _act(task: Task[..., Any], key: StageKey, outcome: Outcome) -> ClaimMessage:
     """Hand the claim on, come back later, or end the chain here."""
     match outcome:
         case Done(claim):
@@ -64,6 +66,6 @@ def _act(task: Task, key: StageKey, outcome: Outcome) -> ClaimMessage:
             raise Ignore(type(outcome).__name__)
 
 
-def _again(task: Task, delay_s: float, why: str) -> NoReturn:
+def _again(task: Task[..., Any], delay_s: float, why: str) -> NoReturn:
     """Publish the same message with a delay and acknowledge this one; the rest of the chain stays attached."""
     raise task.retry(countdown=delay_s, exc=None, throw=True) from None

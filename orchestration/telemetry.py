@@ -9,6 +9,6 @@ FORMAT = "%(asctime)s %(levelname)-7s %(processName)s %(name)s: %(message)s"
 def configure_logging(level: str) -> None:
     """Log to standard error from this level on."""
     logging.basicConfig(level=level.upper(), format=FORMAT, stream=sys.stderr, force=True)
-    # Celery says of every task that it was received and succeeded; the record says it better.
-    for chatty in ("celery.app.trace", "celery.worker.strategy", "kombu", "httpx", "httpcore", "openai"):
+    # Celery tells of every task that it was received and succeeded; the record says it better.
+    for chatty in ("celery.app.trace", "celery.worker.strategy", "kombu", "alembic", "httpx", "httpcore", "openai"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -153,7 +153,7 @@ class Wiring:
         """Raise `BrokerUnavailable` unless the broker answers within about two seconds."""
         try:
             with self.app.connection_for_write(connect_timeout=BROKER_CHECK_TIMEOUT_S) as connection:
-                connection.ensure_connection(max_retries=1, interval_start=0.1)
+                connection.ensure_connection(max_retries=1, interval_start=0)
         except OperationalError as error:
             raise BrokerUnavailable("the broker does not answer") from error
 

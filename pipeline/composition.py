@@ -35,7 +35,7 @@ class Joined(Generic[Out]):
 
     stages: tuple[AnyStage, ...]
 
-    def then(self, following: "Stage[Out, Next]") -> "Joined[Next]":  # type: ignore[misc]
+    def then(self, following: "Stage[Out, Next]") -> "Joined[Next]":
         """Add a stage that takes what the last one gives; raises `MisorderedStages` if it does not."""
         return Joined((*self.stages, _fitting(self.stages[-1], following)))
 

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from orchestration.embedded.lifeline import Lifeline
 from pipeline.errors import BrokerUnavailable
@@ -97,4 +99,4 @@ def wait_until_up(socket_path: Path) -> None:
 
 
 def _client(socket_path: Path) -> redis.Redis:
-    return redis.Redis(unix_socket_path=str(socket_path), socket_timeout=2, retry=None)
+    return redis.Redis(unix_socket_path=str(socket_path), socket_timeout=2, retry=Retry(NoBackoff(), 0))

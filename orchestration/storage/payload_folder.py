@@ -87,15 +87,16 @@ class PayloadFolder:
         path, incoming = self._path(claim), self._root / _INCOMING
         for folder in (incoming, path.parent):
             _make_folders(folder)
-        descriptor, temporary = mkstemp(dir=incoming)
+        descriptor, name = mkstemp(dir=incoming)
+        temporary = Path(name)
         try:
-            with open(descriptor, "wb") as file:
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(compressed)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
         except BaseException:
-            os.unlink(temporary)
+            temporary.unlink()
             raise
 
     def _sync_folders(self, claim: Claim) -> None:

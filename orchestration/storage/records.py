@@ -74,12 +74,12 @@ class SqlRecords:
     def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:
         """Give a stage back to be tried again after a delay."""
         with self._database.write() as connection:
-            return attempts.release(connection, hold, error, delay_s, spends, ended)
+            return attempts.release(connection, hold, error, delay_s=delay_s, spends=spends, end=ended)
 
     def fail(self, hold: Hold, error: JobError, *, spends: bool, ended: Finished) -> bool:
         """Fail a stage and with it run and job."""
         with self._database.write(durable=True) as connection:
-            return attempts.fail(connection, hold, error, spends, ended)
+            return attempts.fail(connection, hold, error, spends=spends, end=ended)
 
     def _finishes_job(self, hold: Hold) -> bool:
         """Looked up before, as it decides how to begin; only where it makes a difference."""

@@ -164,7 +164,9 @@ def complete(connection: Connection, hold: Hold, claim: Claim, end: Finished) ->
     return True
 
 
-def release(connection: Connection, hold: Hold, error: JobError, delay_s: float, spends: bool, end: Finished) -> bool:
+def release(
+    connection: Connection, hold: Hold, error: JobError, *, delay_s: float, spends: bool, end: Finished
+) -> bool:
     values = {"delay_s": delay_s, "error": error_document(error)}
     if spends:
         position = _end_held(connection, _RETRY, hold, {"parked_since": None, **values}, spends=True)
@@ -177,7 +179,7 @@ def release(connection: Connection, hold: Hold, error: JobError, delay_s: float,
     return True
 
 
-def fail(connection: Connection, hold: Hold, error: JobError, spends: bool, end: Finished) -> bool:
+def fail(connection: Connection, hold: Hold, error: JobError, *, spends: bool, end: Finished) -> bool:
     key = hold.key
     locked_job(connection, key.job_id)
     values = ended(StageState.FAILED, end.at, error)

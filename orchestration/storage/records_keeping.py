@@ -132,7 +132,7 @@ def expire(connection: Connection, job_id: str, at: datetime) -> bool:
     this_run = of_run(job.id, job.run)
     error = deadline_exceeded(connection.execute(_CURRENT_STAGE, this_run).scalar_one())
     connection.execute(_UNFINISHED_STAGES, {**ended(StageState.FAILED, at, error), **this_run})
-    cut_off_attempts(connection, job.id, job.run, "failed", at, error)
+    cut_off_attempts(connection, job.id, job.run, "failed", at, error=error)
     cancel_rest(connection, job.id, job.run, at)
     end_job(connection, job.id, job.run, JobState.FAILED, at, error=error)
     return True

@@ -126,7 +126,7 @@ def end_attempt(
 
 
 def cut_off_attempts(
-    connection: Connection, job_id: str, run: int, outcome: str, at: datetime, error: JobError | None = None
+    connection: Connection, job_id: str, run: int, outcome: str, at: datetime, *, error: JobError | None = None
 ) -> None:
     """Say what became of the attempts of a run that nobody waits for any more."""
     values = {"outcome": outcome, "finished_at": at, "error": error_document(error)}

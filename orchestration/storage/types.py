@@ -25,18 +25,18 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         if value is not None and value.tzinfo is None:
             raise ValueError(f"{value} has no time zone")
         return value and value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         if value is None or value.tzinfo is None:
             return value and value.replace(tzinfo=UTC)
         return value.astimezone(UTC)
 
 
-class now_s(FunctionElement[float]):
+class RecordClock(FunctionElement[float]):
     """Epoch seconds on the database's clock, the same throughout a statement.
 
     Stable within the statement, unlike `clock_timestamp()`, so that an index can be searched with it.
@@ -46,11 +46,16 @@ class now_s(FunctionElement[float]):
     inherit_cache = True
 
 
-@compiles(now_s, "sqlite")
-def _sqlite_now_s(_element: now_s, _compiler: Any, **_options: Any) -> str:
+def now_s() -> RecordClock:
+    """Epoch seconds on the database's clock, as an expression."""
+    return RecordClock()
+
+
+@compiles(RecordClock, "sqlite")
+def _sqlite_clock(_element: RecordClock, _compiler: Any, **_options: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
-@compiles(now_s, "postgresql")
-def _postgresql_now_s(_element: now_s, _compiler: Any, **_options: Any) -> str:
+@compiles(RecordClock, "postgresql")
+def _postgresql_clock(_element: RecordClock, _compiler: Any, **_options: Any) -> str:
     return "extract(epoch from statement_timestamp())::float8"

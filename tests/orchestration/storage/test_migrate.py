@@ -1,5 +1,6 @@
 """The migrations build the schema the code expects, once, whoever runs them."""
 
+import fcntl
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 
 import orchestration.storage
 from orchestration.storage.migrate import migrate
@@ -19,7 +20,42 @@ from orchestration.storage.schema import REVISION, metadata
 from pipeline.errors import RecordsUnavailable
 from tests.support.databases import empty_postgresql_url
 
-MIGRATE = "__import__('orchestration.storage.migrate', fromlist=['migrate']).migrate"
+MIGRATE_ONLY = """
+import sys
+from orchestration.storage.migrate import migrate
+migrate(sys.argv[1])
+print("alembic" in sys.modules)
+"""
+
+# Imports first and begins when told, so that several do meet.
+MIGRATE_WHEN_TOLD = """
+import sys, alembic.command
+from orchestration.storage.migrate import migrate
+print("ready", flush=True)
+sys.stdin.readline()
+migrate(sys.argv[1])
+"""
+
+
+def started(script: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def write_line(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -79,27 +115,37 @@ def test_migrating_again_changes_nothing_and_keeps_the_jobs(empty_url: str) -> N
 
 def test_a_current_database_costs_no_import_of_alembic(empty_url: str) -> None:
     migrate(empty_url)
-    script = f"import sys; {MIGRATE}({empty_url!r}); print('alembic' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "False"
+    process = started(MIGRATE_ONLY, empty_url)
+    assert process.communicate(timeout=60) == ("False\n", "")
 
 
 def test_many_processes_may_migrate_at_once(empty_url: str) -> None:
-    # All import first and begin when told, so that they do meet.
-    script = f"import sys, alembic.command; print('ready', flush=True); sys.stdin.readline(); {MIGRATE}({empty_url!r})"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    processes = [subprocess.Popen([sys.executable, "-c", script], text=True, **pipes) for _ in range(4)]
+    processes = [started(MIGRATE_WHEN_TOLD, empty_url) for _ in range(4)]
+    assert [read_line(process) for process in processes] == ["ready"] * 4
     for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
+        write_line(process, "go")
     assert [process.communicate(timeout=60)[1] for process in processes] == [""] * 4
     records = SqlRecords(empty_url)
     records.check()
     records.close()
+
+
+def test_a_sqlite_file_is_locked_while_it_is_migrated(tmp_path: Path) -> None:
+    refused: list[bool] = []
+
+    def try_to_lock(_connection: Connection) -> None:
+        with (tmp_path / "new.db.lock").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                refused.append(True)
+
+    event.listen(Engine, "begin", try_to_lock)
+    try:
+        migrate(f"sqlite:///{tmp_path}/new.db")
+    finally:
+        event.remove(Engine, "begin", try_to_lock)
+    assert refused == [True]
 
 
 def test_a_failed_migration_leaves_no_half_of_it(tmp_path: Path) -> None:

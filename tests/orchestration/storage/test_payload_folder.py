@@ -59,7 +59,7 @@ def test_an_object_is_synced_before_it_is_named_and_its_name_after(
     fsync, rename = os.fsync, os.replace
 
     def note_fsync(descriptor: int) -> None:
-        steps.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        steps.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         fsync(descriptor)
 
     def note_rename(source: str, target: Path) -> None:

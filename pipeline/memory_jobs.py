@@ -1,0 +1,184 @@
+"""What the records in memory keep of a job: its record, and of each stage what only the records look at."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from pipeline.errors import IllegalTransition
+from pipeline.ids import WHOLE, StageKey
+from pipeline.job import (
+    FIRST_RUN,
+    RECENT_TRIES,
+    Attempt,
+    Grant,
+    Job,
+    JobError,
+    JobState,
+    NewJob,
+    StageRecord,
+    StageState,
+    Suspect,
+    job_sources,
+    require_legal,
+)
+from pipeline.ports import Finished
+from pipeline.verdicts import deadline_exceeded
+
+MAX_DOUBLINGS = 6
+
+
+@dataclass
+class KeptStage:
+    """A stage's record and what only the records themselves look at."""
+
+    key: StageKey
+    record: StageRecord
+    epoch: int = 0
+    lease_until_s: float = 0.0
+    launched_at_s: float | None = None
+    relaunches: int = 0
+    parked_since_s: float | None = None
+    tries: list[Attempt] = field(default_factory=list)
+
+    @property
+    def state(self) -> StageState:
+        return self.record.state
+
+    def become(self, target: StageState, **changes: Any) -> None:
+        require_legal(self.state, target)
+        self.record = replace(self.record, state=target, **changes)
+
+    def launch(self, now_s: float, **changes: Any) -> None:
+        self.launched_at_s = now_s
+        self.become(StageState.READY, launches=self.record.launches + 1, **changes)
+
+    def end_try(self, outcome: str, ended: Finished, error: JobError | None = None) -> None:
+        latest = replace(self.tries[-1], finished_at=ended.at, outcome=outcome, duration_s=ended.duration_s)
+        self.tries[-1] = replace(latest, error=error)
+
+    def cut_off(self, outcome: str, at: datetime, error: JobError | None = None) -> None:
+        if self.tries and self.tries[-1].outcome is None:
+            self.tries[-1] = replace(self.tries[-1], finished_at=at, outcome=outcome, error=error)
+
+    def is_overdue(self, now_s: float, older_than_s: float) -> bool:
+        if self.launched_at_s is None:
+            return True
+        doubled_s = older_than_s * (1 << min(self.relaunches, MAX_DOUBLINGS))
+        return max(self.launched_at_s, self.record.not_before_s) + doubled_s < now_s
+
+
+@dataclass
+class KeptJob:
+    """A job and the stages of its run, in order."""
+
+    job: Job
+    stages: list[KeptStage]
+
+    def stage(self, key: StageKey) -> KeptStage | None:
+        return next((stage for stage in self.stages if stage.key == key), None)
+
+    def become(self, target: JobState, **changes: Any) -> None:
+        if self.job.state not in job_sources(target):
+            raise IllegalTransition(f"a job cannot go from {self.job.state} to {target}")
+        self.job = replace(self.job, state=target, **changes)
+
+    def fail(self, error: JobError, at: datetime) -> None:
+        self.become(JobState.FAILED, error=error, finished_at=at)
+        self.cancel_rest(at)
+
+    def cancel_rest(self, at: datetime) -> None:
+        for stage in self.stages:
+            if not stage.state.is_terminal:
+                stage.become(StageState.CANCELLED, finished_at=at)
+                stage.cut_off("cancelled", at)
+
+    def seen(self) -> Job:
+        records = (replace(stage.record, tries=tuple(stage.tries[-RECENT_TRIES:])) for stage in self.stages)
+        return replace(self.job, stages=tuple(records))
+
+    def suspect(self, stage: KeptStage) -> Suspect:
+        return Suspect(
+            key=stage.key,
+            tenant_id=self.job.tenant_id,
+            stages=self.job.stage_names,
+            lane=self.job.lane,
+            launches=stage.record.launches,
+            losses=stage.record.losses,
+            epoch=stage.epoch,
+        )
+
+    def start(self, stage: KeptStage, lease_until_s: float, at: datetime) -> None:
+        stage.become(StageState.RUNNING, started_at=at)
+        stage.epoch += 1
+        stage.lease_until_s = lease_until_s
+        stage.relaunches = 0
+        stage.tries.append(Attempt(stage.epoch, at))
+        if self.job.state is JobState.QUEUED:
+            self.become(JobState.RUNNING, started_at=at)
+
+    def grant(self, stage: KeptStage, now_s: float) -> Grant:
+        job, record = self.job, stage.record
+        return Grant(
+            key=stage.key,
+            epoch=stage.epoch,
+            attempts=record.attempts,
+            losses=record.losses,
+            parked_s=0.0 if stage.parked_since_s is None else now_s - stage.parked_since_s,
+            tenant_id=job.tenant_id,
+            pipeline=job.pipeline,
+            source=job.source,
+            options=job.options,
+            lane=job.lane,
+            created_at=job.created_at,
+            deadline_at=job.deadline_at,
+            done=tuple(other.record for other in self.stages if other.record.position < record.position),
+        )
+
+    def expire(self, at: datetime) -> None:
+        current = next(stage for stage in self.stages if stage.state is not StageState.SUCCEEDED)
+        error = deadline_exceeded(current.key.stage)
+        for stage in self.stages:
+            if stage.state in (StageState.READY, StageState.RUNNING):
+                stage.become(StageState.FAILED, error=error, finished_at=at)
+                stage.cut_off("failed", at, error)
+        self.fail(error, at)
+
+
+def new_job(new: NewJob) -> Job:
+    return Job(
+        id=new.id,
+        tenant_id=new.tenant_id,
+        pipeline=new.pipeline,
+        stage_names=new.stages,
+        source=new.source,
+        options=new.options,
+        lane=new.lane,
+        state=JobState.QUEUED,
+        run=FIRST_RUN,
+        created_at=new.created_at,
+        started_at=None,
+        finished_at=None,
+        deadline_at=new.deadline_at,
+        error=None,
+        result=None,
+    )
+
+
+def new_stage(new: NewJob, position: int) -> KeptStage:
+    name = new.stages[position]
+    record = StageRecord(
+        stage=name,
+        position=position,
+        part=WHOLE,
+        state=StageState.WAITING,
+        attempts=0,
+        losses=0,
+        launches=0,
+        started_at=None,
+        finished_at=None,
+        duration_s=None,
+        not_before_s=0.0,
+        claim=None,
+        error=None,
+    )
+    return KeptStage(StageKey(new.id, FIRST_RUN, name), record)
