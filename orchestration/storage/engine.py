@@ -7,6 +7,7 @@ PostgreSQL  reads are one snapshot (REPEATABLE READ); writes are READ COMMITTED 
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -22,6 +23,7 @@ Use = Literal["read", "write", "durable"]
 
 PATIENCE_S = 10
 """How long to wait for a lock or a free connection before giving up, in seconds."""
+LOCK_POLL_S = 0.0005
 
 
 class Database:
@@ -86,8 +88,8 @@ def make_engines(url: URL, pool_size: int) -> dict[Use, Engine]:
     if is_sqlite(url):
         return {
             "read": sqlite_engine(url, begin="BEGIN", synchronous="NORMAL", pool_size=pool_size),
-            "write": sqlite_engine(url, begin="BEGIN IMMEDIATE", synchronous="NORMAL", pool_size=1),
-            "durable": sqlite_engine(url, begin="BEGIN IMMEDIATE", synchronous="FULL", pool_size=1),
+            "write": sqlite_engine(url, begin="BEGIN IMMEDIATE", synchronous="NORMAL", pool_size=1, busy_timeout_s=0),
+            "durable": sqlite_engine(url, begin="BEGIN IMMEDIATE", synchronous="FULL", pool_size=1, busy_timeout_s=0),
         }
     engine = create_engine(
         url,
@@ -101,11 +103,13 @@ def make_engines(url: URL, pool_size: int) -> dict[Use, Engine]:
     return {"read": snapshot, "write": engine, "durable": engine}
 
 
-def sqlite_engine(url: URL, *, begin: str, synchronous: str, pool_size: int) -> Engine:
+def sqlite_engine(
+    url: URL, *, begin: str, synchronous: str, pool_size: int, busy_timeout_s: float = PATIENCE_S
+) -> Engine:
     """An engine whose transactions all begin and sync in one way.
 
     A writing engine has one connection: threads queue for it, which is fair and fast, where several connections
-    would poll for SQLite's lock.
+    would poll for SQLite's lock. Without a `busy_timeout_s`, processes too wait in a finer way than SQLite's own.
     """
     engine = create_engine(
         url,
@@ -113,7 +117,7 @@ def sqlite_engine(url: URL, *, begin: str, synchronous: str, pool_size: int) -> 
         max_overflow=0,
         pool_timeout=PATIENCE_S,
         hide_parameters=True,
-        connect_args={"timeout": PATIENCE_S},
+        connect_args={"timeout": busy_timeout_s},
     )
 
     @event.listens_for(engine, "connect")
@@ -124,9 +128,28 @@ def sqlite_engine(url: URL, *, begin: str, synchronous: str, pool_size: int) -> 
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        _wait_for_lock(connection, begin)
 
     return engine
+
+
+def _wait_for_lock(connection: Connection, begin: str) -> None:
+    """Begin as soon as the lock is free; raises what SQLite raises once `PATIENCE_S` is over.
+
+    SQLite's own wait backs off to 100 ms, far longer than a transaction takes here, and so leaves the lock idle
+    most of the time that several processes want it.
+    """
+    driver: Any = connection.connection.driver_connection
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            driver.execute(begin)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                break
+            time.sleep(LOCK_POLL_S)
+    connection.exec_driver_sql(begin)
 
 
 @contextmanager
