@@ -5,7 +5,7 @@ Every step is a compare-and-set in the records, so two keepers at once publish n
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from celery import Celery
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 BATCH = 200
 """Pieces of work looked at in one tick."""
+IN_LINE_PATIENCE_S = 900.0
+"""While a queue holds messages, a stage with no attempt is most likely waiting in line, so it is given this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,19 @@ class Kept:
 class Keeper:
     """Keeps the promise that what was accepted ends."""
 
-    def __init__(self, records: Records, app: Celery, clock: Clock, *, lease_s: float, relaunch_after_s: float) -> None:
+    def __init__(
+        self,
+        records: Records,
+        app: Celery,
+        clock: Clock,
+        *,
+        in_line: Callable[[], Collection[str]],
+        lease_s: float,
+        relaunch_after_s: float,
+    ) -> None:
+        """`in_line` names the stages whose queues hold messages that no worker has taken yet."""
         self._records = records
+        self._in_line = in_line
         self._app = app
         self._clock = clock
         self._lease_s = lease_s
@@ -75,7 +88,12 @@ class Keeper:
                 yield suspect
 
     def _unstarted(self) -> Iterable[Suspect]:
-        for suspect in self._records.unstarted(older_than_s=self._relaunch_after_s, limit=BATCH):
+        if not self._records.unstarted(older_than_s=self._relaunch_after_s, limit=1):
+            return
+        in_line = self._in_line()
+        soon = self._records.unstarted(older_than_s=self._relaunch_after_s, except_stages=in_line, limit=BATCH)
+        late = self._records.unstarted(older_than_s=IN_LINE_PATIENCE_S, limit=BATCH) if in_line else ()
+        for suspect in (*soon, *late):
             if self._records.relaunch(suspect):
                 yield suspect
 

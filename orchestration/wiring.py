@@ -1,11 +1,10 @@
 """Settings become services. The only place that knows which adapter stands behind which port."""
 
 import importlib
-from functools import cached_property
+from functools import cached_property, partial
 from random import SystemRandom
 
 from celery import Celery
-from kombu.exceptions import OperationalError
 
 from orchestration.celery_app import create_app
 from orchestration.keeper import Keeper
@@ -14,6 +13,7 @@ from orchestration.outbound.breakers import LocalBreakers
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
 from orchestration.outbound.llm import OpenAiChat
+from orchestration.queues import with_messages
 from orchestration.settings import Settings
 from orchestration.storage.payload_folder import PayloadFolder
 from orchestration.storage.records import SqlRecords
@@ -22,7 +22,6 @@ from orchestration.tasks import register_tasks
 from pipeline.attempt import Services
 from pipeline.clock import SystemClock
 from pipeline.composition import Catalog
-from pipeline.errors import BrokerUnavailable
 from pipeline.ports import Outbound
 
 PARSING_MODULES = ("stages.extraction.article",)
@@ -31,7 +30,6 @@ PARSING_MODULES = ("stages.extraction.article",)
 
 NO_KEY = "none"
 """What servers without keys are sent: the SDK insists on one."""
-BROKER_CHECK_TIMEOUT_S = 2
 
 
 def load_catalog(path: str) -> Catalog:
@@ -99,6 +97,7 @@ class Wiring:
             self.records,
             self.app,
             self.clock,
+            in_line=partial(with_messages, self.app, self.catalog.stages),
             lease_s=self.settings.lease_s,
             relaunch_after_s=self.settings.relaunch_after_s,
         )
@@ -150,12 +149,8 @@ class Wiring:
         )
 
     def check_broker(self) -> None:
-        """Raise `BrokerUnavailable` unless the broker answers within about two seconds."""
-        try:
-            with self.app.connection_for_write(connect_timeout=BROKER_CHECK_TIMEOUT_S) as connection:
-                connection.ensure_connection(max_retries=1, interval_start=0)
-        except OperationalError as error:
-            raise BrokerUnavailable("the broker does not answer") from error
+        """Raise `BrokerUnavailable` unless the broker answers."""
+        with_messages(self.app, ())
 
     def close(self) -> None:
         """Release what was made; what was not made is not made now."""

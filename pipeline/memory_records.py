@@ -172,13 +172,14 @@ class MemoryRecords:
             self._kept[suspect.key.job_id].fail(error, at)
             return False
 
-    def unstarted(self, *, older_than_s: float, limit: int) -> Sequence[Suspect]:
+    def unstarted(self, *, older_than_s: float, except_stages: Collection[str] = (), limit: int) -> Sequence[Suspect]:
         """Ready and due stages with no attempt for this long since their latest launch."""
         now_s = self._now_s()
 
         def is_unstarted(stage: KeptStage) -> bool:
             due = stage.state is StageState.READY and stage.record.not_before_s <= now_s
-            return due and stage.is_overdue(now_s, older_than_s)
+            in_line = stage.launched_at_s is not None and stage.key.stage in except_stages
+            return due and not in_line and stage.is_overdue(now_s, older_than_s)
 
         return self._suspects(limit, is_unstarted)
 

@@ -39,7 +39,7 @@ class Page:
 class Records(Protocol):
     """The truth about jobs. Every write compares before it sets; each method is one transaction.
 
-    Leases and due times are kept on the record's own clock, so that workers need not agree on the time.
+    (`expire` is one for each job.) Leases and due times are kept on the record's own clock, so that workers need not agree on the time.
     Raises `RecordsUnavailable` when the database does not answer.
     """
 
@@ -100,10 +100,10 @@ class Records(Protocol):
         Returns whether this call made it ready. It then counts as launched once more: the caller publishes.
         """
 
-    def unstarted(self, *, older_than_s: float, limit: int) -> Sequence[Suspect]:
-        """Ready and due stages with no attempt for this long since their latest launch, doubled per launch.
+    def unstarted(self, *, older_than_s: float, except_stages: Collection[str] = (), limit: int) -> Sequence[Suspect]:
+        """Ready and due stages with no attempt for this long since their latest launch, doubled per relaunch.
 
-        Those marked by `unlaunch` are due at once.
+        Those marked by `unlaunch` are due at once, those named in `except_stages` only then.
         """
 
     def relaunch(self, suspect: Suspect) -> bool:

@@ -112,10 +112,10 @@ class SqlRecords:
         with self._database.write(durable=True) as connection:
             return keeping.reclaim(connection, suspect, at)
 
-    def unstarted(self, *, older_than_s: float, limit: int) -> Sequence[Suspect]:
+    def unstarted(self, *, older_than_s: float, except_stages: Collection[str] = (), limit: int) -> Sequence[Suspect]:
         """Ready and due stages with no attempt for this long since their latest launch."""
         with self._database.read() as connection:
-            return keeping.unstarted(connection, older_than_s, limit)
+            return keeping.unstarted(connection, older_than_s, except_stages, limit)
 
     def relaunch(self, suspect: Suspect) -> bool:
         """Count one more launch."""

@@ -1,6 +1,6 @@
 """What the keeper looks for, and how it sets it right."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -74,13 +74,17 @@ def lapsed(connection: Connection, limit: int) -> Sequence[Suspect]:
     return _suspects(connection, limit, running, stages.c.lease_until < now_s())
 
 
-def unstarted(connection: Connection, older_than_s: float, limit: int) -> Sequence[Suspect]:
+def unstarted(
+    connection: Connection, older_than_s: float, except_stages: Collection[str], limit: int
+) -> Sequence[Suspect]:
     ready = stages.c.state == _spelled_out(StageState.READY)
     due_at = case((stages.c.launched_at > stages.c.not_before, stages.c.launched_at), else_=stages.c.not_before)
     doublings = case((stages.c.relaunches > MAX_DOUBLINGS, MAX_DOUBLINGS), else_=stages.c.relaunches)
     overdue = due_at + older_than_s * literal(1).bitwise_lshift(doublings) < now_s()
+    looked_at = stages.c.stage.not_in(except_stages)
     never_launched = stages.c.launched_at.is_(None)
-    return _suspects(connection, limit, ready, stages.c.not_before <= now_s(), or_(never_launched, overdue))
+    suspect = or_(never_launched, and_(overdue, looked_at))
+    return _suspects(connection, limit, ready, stages.c.not_before <= now_s(), suspect)
 
 
 def _suspects(connection: Connection, limit: int, *conditions: ColumnElement[bool]) -> list[Suspect]:

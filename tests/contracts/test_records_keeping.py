@@ -288,3 +288,13 @@ def test_interrupted_stages_are_ready_at_once_and_nothing_is_counted(world: Worl
     assert not world.records.complete(hold, output_of("extract"), ended())
     assert [world.read(job) for job in (queued, done)] == others
     assert world.records.resume_interrupted(at=LATER) == 0
+
+
+def test_a_stage_that_may_wait_in_line_is_no_suspect_until_it_was_never_launched(world: World) -> None:
+    job = world.accept()
+    world.pass_time(11)
+    in_line = {"older_than_s": 10.0, "except_stages": ("fetch",), "limit": 9}
+    assert world.records.unstarted(**in_line) == []
+    assert found(world.records.unstarted(**{**in_line, "except_stages": ("extract",)})) == [job.id]
+    world.records.unlaunch(key_of(job))
+    assert found(world.records.unstarted(**in_line)) == [job.id]
