@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import errors
+from api.body_limit import BodyLimit
 from api.routes import health, jobs
 from orchestration.wiring import Wiring
 
@@ -28,9 +29,9 @@ def create_app(wiring: Wiring) -> FastAPI:
         version="0.1.0",
         description=DESCRIPTION,
         lifespan=lifespan,
-        max_body_size=wiring.settings.api_max_body_bytes,
     )
     app.state.wiring = wiring
+    app.add_middleware(BodyLimit, max_bytes=wiring.settings.api_max_body_bytes)
     errors.install(app)
     app.include_router(jobs.router)
     app.include_router(health.router)

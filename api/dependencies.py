@@ -1,8 +1,9 @@
 """What routes are handed: the services of this process, and who is asking."""
 
+import re
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
 
 from orchestration.wiring import Wiring
 from pipeline.job import DEFAULT_TENANT
@@ -17,6 +18,13 @@ def wiring_of(request: Request) -> Wiring:
 def tenant_of() -> str:
     """Whose jobs are asked for."""
     return DEFAULT_TENANT
+
+
+def require_json(request: Request) -> None:
+    """Refuse a body of another type with 415, before it is misread as a job without fields."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not re.fullmatch(r"application/(\S+\+)?json", media_type):
+        raise HTTPException(415, "Send the job as JSON, with Content-Type: application/json.")
 
 
 Services = Annotated[Wiring, Depends(wiring_of)]

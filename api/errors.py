@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
 CODE_OF_STATUS = {
-    HTTPStatus.BAD_REQUEST: "invalid_request",
+    HTTPStatus.BAD_REQUEST: "invalid_json",
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
@@ -92,9 +92,11 @@ def install(app: FastAPI) -> None:
 
 
 async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+    broken = next((entry for entry in error.errors() if entry["type"] == "json_invalid"), None)
+    if broken:
+        where = f"{broken['ctx']['error']}, at character {broken['loc'][-1]}"
+        return problem(400, "invalid_json", f"The body is not valid JSON: {where}.")
     problems = [FieldProblem(field=_field(entry["loc"]), message=_sentence(entry["msg"])) for entry in error.errors()]
-    if any(entry["type"] == "json_invalid" for entry in error.errors()):
-        return problem(400, "invalid_json", "The body is not valid JSON.", errors=problems)
     detail = "; ".join(f"{entry.field}: {entry.message}" if entry.field else entry.message for entry in problems)
     return problem(422, "invalid_request", detail, errors=problems)
 

@@ -1,10 +1,10 @@
 """What goes in and out of the HTTP API. Field names are part of the interface."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from orchestration.submit import Submission
 from pipeline.composition import MAX_STAGES
@@ -16,6 +16,19 @@ MAX_URL_CHARS = 8_192
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
+def _encodable(text: str) -> str:
+    """Refuse lone surrogates, which JSON can spell and no encoding can write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("this is not valid Unicode: it has half of a surrogate pair") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+Url = Annotated[str, StringConstraints(max_length=MAX_URL_CHARS), AfterValidator(_encodable)]
+
+
 class JobRequest(BaseModel):
     """A job to be done. Give exactly one of `url`, `html` and `text`."""
 
@@ -24,9 +37,9 @@ class JobRequest(BaseModel):
         json_schema_extra={"examples": [{"url": "https://example.com/article", "processing": "quick"}]},
     )
 
-    url: str | None = Field(default=None, max_length=MAX_URL_CHARS, description="An http or https URL to fetch.")
-    html: str | None = Field(default=None, description="An HTML page, instead of a URL.")
-    text: str | None = Field(default=None, description="Plain text, instead of a URL.")
+    url: Url | None = Field(default=None, description="An http or https URL to fetch.")
+    html: Text | None = Field(default=None, description="An HTML page, instead of a URL.")
+    text: Text | None = Field(default=None, description="Plain text, instead of a URL.")
     pipeline: StageName | None = Field(
         default=None, description=f"A named pipeline; `{DEFAULT_PIPELINE}` unless `stages` is given."
     )
@@ -193,7 +206,7 @@ def job_url(job_id: str) -> str:
     return f"/v1/jobs/{job_id}"
 
 
-def _common(job: Job) -> dict[str, object]:
+def _common(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "status": job.state,

@@ -51,4 +51,6 @@ def _signature(app: Celery, key: StageKey, lane: Lane, launch: int, *args: None)
         task_id=key.task_id(launch),
         queue=key.stage,
         priority=priority_of(lane),
+        # Nobody waits for a reply; Celery would put an address into every link of the chain.
+        reply_to=None,
     )

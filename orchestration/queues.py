@@ -24,5 +24,5 @@ def with_messages(app: Celery, queues: Iterable[str]) -> frozenset[str]:
 def _waiting(channel: Any, queue: str) -> int:
     try:
         return int(channel.queue_declare(queue, passive=True).message_count)
-    except amqp.exceptions.NotFound:
+    except amqp.exceptions.ChannelError:
         return 0  # An empty list does not exist in Redis.

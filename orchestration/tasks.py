@@ -28,7 +28,8 @@ def register_tasks(app: Celery, catalog: Catalog, services: ServicesFactory) -> 
     `services` is called in the worker, at the first message: connections are never inherited through a fork.
     """
     for stage in catalog.stages:
-        app.task(name=task_name(stage), bind=True, max_retries=None)(_runner(services))
+        # A shared task would be put into every app of the process, with the services of the first.
+        app.task(name=task_name(stage), bind=True, shared=False, max_retries=None)(_runner(services))
 
 
 def _runner(services: ServicesFactory) -> Callable[..., ClaimMessage]:

@@ -22,6 +22,7 @@ from orchestration.tasks import register_tasks
 from pipeline.attempt import Services
 from pipeline.clock import SystemClock
 from pipeline.composition import Catalog
+from pipeline.errors import NoCatalog
 from pipeline.ports import Outbound
 
 PARSING_MODULES = ("stages.extraction.article",)
@@ -33,11 +34,14 @@ NO_KEY = "none"
 
 
 def load_catalog(path: str) -> Catalog:
-    """Import a catalog by `module:name`."""
+    """Import a catalog by `module:name`. Raises `NoCatalog`."""
     module, _, name = path.partition(":")
-    catalog = getattr(importlib.import_module(module), name)
+    try:
+        catalog = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise NoCatalog(path, str(error)) from error
     if not isinstance(catalog, Catalog):
-        raise TypeError(f"{path} is not a Catalog")
+        raise NoCatalog(path, "it is not a Catalog")
     return catalog
 
 

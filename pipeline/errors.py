@@ -10,6 +10,7 @@ PipelineError
 ├── PayloadLost           a stored payload cannot be used
 │   ├── PayloadMissing
 │   └── PayloadCorrupt
+├── NoCatalog             the setting that names the pipelines does not lead to any
 ├── IllegalTransition     a defect: a state change that the table in `pipeline.job` forbids
 └── MachineryFailed       a part of the installation is down; the work waits, nothing is held against the job
     ├── RecordsUnavailable
@@ -86,6 +87,13 @@ class PayloadCorrupt(PayloadLost):
     """The object does not match its recorded hash or size."""
 
     code = "payload_corrupt"
+
+
+class NoCatalog(PipelineError):
+    """The setting that names the pipelines does not lead to any."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"no catalog of pipelines at {path}: {reason}")
 
 
 class IllegalTransition(PipelineError):

@@ -208,12 +208,15 @@ class MemoryRecords:
     def resume_interrupted(self, *, at: datetime) -> int:
         """Make every running stage ready to be launched at once, counting no loss."""
         with self._lock:
-            stages = (stage for kept in self._kept.values() for stage in kept.stages)
+            stages = [stage for kept in self._kept.values() for stage in kept.stages]
             running = [stage for stage in stages if stage.state is StageState.RUNNING]
             for stage in running:
                 stage.become(StageState.READY)
                 stage.launched_at_s = None
                 stage.cut_off("lost", at)
+            for stage in stages:
+                if stage.state is StageState.READY and stage.epoch > 0:
+                    stage.launched_at_s = None
             return len(running)
 
     def check(self) -> None:

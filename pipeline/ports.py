@@ -115,6 +115,8 @@ class Records(Protocol):
     def resume_interrupted(self, *, at: datetime) -> int:
         """Make every running stage ready to be launched at once, counting no loss; returns how many.
 
+        So too a stage that waits to be tried again, once it is due: its message was in a worker's memory.
+
         Only for one who knows that no worker is alive: a whole stack that starts again on its own data.
         """
 

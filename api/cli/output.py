@@ -36,8 +36,8 @@ def write_results(jobs: Ended, payloads: Payloads, folder: Path) -> None:
         document = _document(job, payloads)
         if document is not None:
             stem = folder / f"{file_stem(label)}-{job.id[-8:]}"
-            stem.with_suffix(".json").write_text(document.model_dump_json(indent=2), encoding="utf-8")
-            stem.with_suffix(".md").write_text("\n".join(_markdown(document)), encoding="utf-8")
+            Path(f"{stem}.json").write_text(document.model_dump_json(indent=2), encoding="utf-8")
+            Path(f"{stem}.md").write_text("\n".join(_markdown(document)), encoding="utf-8")
 
 
 def file_stem(label: str) -> str:

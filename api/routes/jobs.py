@@ -3,9 +3,9 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Depends, Query, Response, status
 
-from api.dependencies import Services, Tenant
+from api.dependencies import Services, Tenant, require_json
 from api.errors import Conflict, Problem
 from api.schemas import Accepted, JobPage, JobRequest, JobView, job_url
 from pipeline.errors import JobNotFound
@@ -15,15 +15,16 @@ from stages.contract import Document
 SUBMIT_RETRY_AFTER_S = 1
 MAX_PAGE = 200
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 problems: dict[str, Any] = {"model": Problem}
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses={"default": problems})
 
 
 @router.post(
     "",
     status_code=status.HTTP_202_ACCEPTED,
     response_model=Accepted,
-    responses={400: problems, 413: problems, 422: problems, 503: problems},
+    dependencies=[Depends(require_json)],
+    responses={400: problems, 413: problems, 415: problems, 422: problems, 503: problems},
 )
 def submit(request: JobRequest, response: Response, services: Services, tenant: Tenant) -> Accepted:
     """Accept a job. Once this answers 202 the job is kept and will end, whatever fails in between."""
@@ -47,13 +48,13 @@ def listing(
 
 
 @router.get("/{job_id}", response_model=JobView, responses={404: problems})
-def read(job_id: UUID, services: Services, tenant: Tenant) -> JobView:
+def read(job_id: str, services: Services, tenant: Tenant) -> JobView:
     """A job with its stages and their attempts."""
     return JobView.of(_job(services, tenant, job_id))
 
 
 @router.get("/{job_id}/result", response_model=Document, responses={404: problems, 409: problems, 410: problems})
-def result(job_id: UUID, services: Services, tenant: Tenant) -> Response:
+def result(job_id: str, services: Services, tenant: Tenant) -> Response:
     """The final document. 409 while there is none, saying whether there will be one."""
     job = _job(services, tenant, job_id)
     if job.result is None:
@@ -62,15 +63,15 @@ def result(job_id: UUID, services: Services, tenant: Tenant) -> Response:
 
 
 @router.delete("/{job_id}", response_model=JobView, responses={404: problems, 409: problems})
-def cancel(job_id: UUID, services: Services, tenant: Tenant) -> JobView:
+def cancel(job_id: str, services: Services, tenant: Tenant) -> JobView:
     """Cancel a job that has not finished. What is running stops soon; nothing is stored any more."""
-    return JobView.of(services.desk.cancel(tenant, str(job_id)))
+    return JobView.of(services.desk.cancel(tenant, job_id))
 
 
-def _job(services: Services, tenant: str, job_id: UUID) -> Job:
-    job = services.records.job(tenant, str(job_id))
+def _job(services: Services, tenant: str, job_id: str) -> Job:
+    job = services.records.job(tenant, job_id)
     if job is None:
-        raise JobNotFound(str(job_id))
+        raise JobNotFound(job_id)
     return job
 
 

@@ -4,7 +4,8 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -22,7 +23,10 @@ class StackNote:
     """What a running stack says about itself."""
 
     pid: int
+    """Of the supervisor."""
     api_url: str | None
+    pids: Mapping[str, int] = field(default_factory=dict)
+    """Of its children, by name: `api`, `keeper`, `worker-fetch`. A restarted child is found under its new pid."""
 
 
 class DataDir:
@@ -55,7 +59,7 @@ class DataDir:
             self._lock_fd = None
 
     def announce(self, note: StackNote) -> None:
-        """Say that the stack is ready."""
+        """Say that the stack is ready, or what has changed in it since."""
         draft = self._note.with_suffix(".tmp")
         draft.write_text(json.dumps(asdict(note)))
         draft.replace(self._note)

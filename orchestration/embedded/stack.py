@@ -81,7 +81,7 @@ class Stack:
         gc.freeze()
         for program in self._programs():
             self._fork(program)
-        self._data.announce(StackNote(os.getpid(), self._api_url))
+        self._announce()
 
     def _start_broker(self) -> None:
         body = partial(
@@ -104,6 +104,10 @@ class Stack:
 
     def _fork(self, program: Program) -> None:
         self._children[fork(program, self._lifeline, self._log_file(program))] = program
+
+    def _announce(self) -> None:
+        pids = {program.name: pid for pid, program in self._children.items()}
+        self._data.announce(StackNote(os.getpid(), self._api_url, pids))
 
     def _log_file(self, program: Program) -> Path | None:
         return self._log_dir / f"{program.name}.log" if self._log_dir else None
@@ -144,6 +148,8 @@ class Stack:
         self._restart_at = [(at, program) for at, program in self._restart_at if at > now]
         for program in due:
             self._fork(program)
+        if due:
+            self._announce()
 
     # stopping
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 DEFAULT_RATE_LIMIT_DELAY_S = 30.0
 MAX_QUOTED_CHARS = 200
+COMMON_LIMIT = "max_tokens"
+"""Understood everywhere but by OpenAI's reasoning models, which reject it and name the newer parameter. Other servers
+ignore the newer one, and would then answer without a limit."""
+NEWER_LIMIT = "max_completion_tokens"
 FOREIGN_ERRORS = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -82,6 +86,7 @@ class OpenAiChat:
         self._limits = limits or LlmLimits()
         self._proxy = httpx.Proxy(proxy) if proxy else None
         self._ca_file = ca_file
+        self._limit = COMMON_LIMIT
 
     def complete(self, messages: Sequence[Message], scope: Scope, *, max_tokens: int) -> Completion:
         """Ask once. Raises `StageError` with one of the `llm_*` codes, or `Cancelled`."""
@@ -91,14 +96,25 @@ class OpenAiChat:
         return _completion(body, self._model)
 
     def _ask(self, messages: Sequence[Message], scope: Scope, max_tokens: int) -> bytes:
+        import openai
+
         with self._client(scope) as client:
-            answer = client.chat.completions.with_raw_response.create(
-                model=self._model,
-                messages=[{"role": m.role, "content": m.content} for m in messages],  # type: ignore[misc]
-                max_tokens=max_tokens,
-                extra_headers={"Accept-Encoding": "identity"},
-            )
-            return answer.content
+            try:
+                return self._create(client, messages, max_tokens)
+            except openai.BadRequestError as error:
+                if self._limit == NEWER_LIMIT or NEWER_LIMIT not in str(error.body):
+                    raise
+                self._limit = NEWER_LIMIT
+                return self._create(client, messages, max_tokens)
+
+    def _create(self, client: "OpenAI", messages: Sequence[Message], max_tokens: int) -> bytes:
+        answer = client.chat.completions.with_raw_response.create(
+            model=self._model,
+            messages=[{"role": m.role, "content": m.content} for m in messages],  # type: ignore[misc]
+            extra_headers={"Accept-Encoding": "identity"},
+            extra_body={self._limit: max_tokens},
+        )
+        return answer.content
 
     @contextmanager
     def _client(self, scope: Scope) -> Iterator["OpenAI"]:

@@ -19,7 +19,7 @@ import certifi
 import httpcore
 
 from orchestration.outbound.guard import Address
-from stages.contract import CODES, Permanent, Scope, StageError, Transient
+from stages.contract import Permanent, Scope, StageError, Transient
 
 T = TypeVar("T")
 Resolve = Callable[[str, int], Sequence[Address]]
@@ -235,7 +235,7 @@ class PacedStream(httpcore.NetworkStream):
 
 def _handshake_failure(error: BaseException) -> BaseException:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Permanent("tls_failure", f"{CODES['tls_failure'].meaning} ({error.verify_message})")
+        return Permanent("tls_failure", f"The host's TLS certificate is not valid ({error.verify_message}).")
     if isinstance(error, (ssl.SSLError, ssl.CertificateError, ValueError)):
         return Permanent("tls_failure")
     if isinstance(error, OSError):

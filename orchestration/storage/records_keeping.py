@@ -148,4 +148,8 @@ def resume_interrupted(connection: Connection, at: datetime) -> int:
     attempt_key = tuple_(attempts.c.job_id, attempts.c.run, attempts.c.stage, attempts.c.part, attempts.c.epoch)
     connection.execute(update(attempts).where(attempt_key.in_(held)).values(outcome="lost", finished_at=at))
     ready = {"state": StageState.READY, "launched_at": None, **NOT_HELD}
-    return connection.execute(update(stages).where(running).values(ready)).rowcount
+    resumed = connection.execute(update(stages).where(running).values(ready)).rowcount
+    # The message of a stage that waits to be tried again was held by a worker, and died with it.
+    to_be_retried = and_(stages.c.state == _spelled_out(StageState.READY), stages.c.epoch > 0)
+    connection.execute(update(stages).where(to_be_retried).values(launched_at=None))
+    return resumed

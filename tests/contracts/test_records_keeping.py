@@ -298,3 +298,13 @@ def test_a_stage_that_may_wait_in_line_is_no_suspect_until_it_was_never_launched
     assert found(world.records.unstarted(**{**in_line, "except_stages": ("extract",)})) == [job.id]
     world.records.unlaunch(key_of(job))
     assert found(world.records.unstarted(**in_line)) == [job.id]
+
+
+def test_a_stage_that_waits_to_be_tried_again_is_launched_when_due_after_an_interruption(world: World) -> None:
+    retried, never_tried = world.accept(), world.accept()
+    world.records.release(world.hold(retried), BROKEN, delay_s=5, spends=True, ended=ended())
+    assert world.records.resume_interrupted(at=LATER) == 0
+    assert unstarted(world) == []
+    world.pass_time(6)
+    assert found(unstarted(world)) == [retried.id]
+    assert never_tried.id not in found(unstarted(world))

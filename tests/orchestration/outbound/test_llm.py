@@ -237,3 +237,25 @@ def test_no_error_of_the_libraries_is_unmapped(module: Any, monkeypatch: pytest.
         monkeypatch.setattr(client, "_ask", fail)
         with pytest.raises(StageError, match="llm_"):
             client.complete(MESSAGES, scope(), max_tokens=5)
+
+
+def test_a_model_that_rejects_the_common_limit_gets_the_newer_one_from_then_on(server: Origin) -> None:
+    rejection = failure(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
+    server.on(CHAT, rejection, answer())
+    asked_before = len(server.requests(CHAT))
+    client = chat(server)
+    for _ in range(2):
+        assert client.complete(MESSAGES, scope(), max_tokens=50).text == SUMMARY
+    limits = [json.loads(request.body) for request in server.requests(CHAT)[asked_before:]]
+    assert [sorted(body.keys() & {"max_tokens", "max_completion_tokens"}) for body in limits] == [
+        ["max_tokens"],
+        ["max_completion_tokens"],
+        ["max_completion_tokens"],
+    ]
+
+
+def test_another_rejection_is_not_asked_again(server: Origin) -> None:
+    server.on(CHAT, failure(400, "no such model"), answer())
+    asked_before = len(server.requests(CHAT))
+    assert error_of(lambda: chat(server).complete(MESSAGES, scope(), max_tokens=50)).code == "llm_rejected"
+    assert len(server.requests(CHAT)) == asked_before + 1
