@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import errors
+from api import errors, openapi
 from api.body_limit import BodyLimit
 from api.routes import health, jobs
 from orchestration.wiring import Wiring
@@ -35,4 +35,5 @@ def create_app(wiring: Wiring) -> FastAPI:
     errors.install(app)
     app.include_router(jobs.router)
     app.include_router(health.router)
+    openapi.describe(app)
     return app

@@ -15,7 +15,7 @@ def with_messages(app: Celery, queues: Iterable[str]) -> frozenset[str]:
     connection: Any = app.connection_for_write()
     with connection:
         try:
-            connection.ensure_connection(max_retries=1)
+            connection.ensure_connection(max_retries=1, interval_start=0)
             return frozenset(queue for queue in queues if _waiting(connection.default_channel, queue))
         except (kombu.exceptions.OperationalError, *connection.recoverable_connection_errors) as error:
             raise BrokerUnavailable("the broker does not answer") from error

@@ -24,7 +24,8 @@ Next = TypeVar("Next", bound=Payload)
 Here = TypeVar("Here", bound=Payload, contravariant=True)
 
 AnyStage = Stage[Any, Payload]
-MAX_STAGES = 16
+MAX_STAGES = 10
+"""Keeps the first message of a chain, which holds all links, below 8 KB whatever the stages are called."""
 CUSTOM = "custom"
 """The pipeline name of a job that names its own stages."""
 

@@ -51,7 +51,7 @@ def _child(program: Program, lifeline: Lifeline, log_file: Path | None) -> int:
             _redirect_output(log_file)
         program.run()
     except SystemExit as stopped:
-        return stopped.code if isinstance(stopped.code, int) else 0
+        return stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
     except BaseException:
         log.exception("%s crashed", program.name)
         return CRASHED

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 
-LOCK_WAIT_S = 20.0
+LOCK_WAIT_S = 60.0
+"""Longer than a stack may take to end, the grace for what is running included."""
 POLL_S = 0.05
 
 
@@ -35,6 +36,7 @@ class DataDir:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._note = path / "stack.json"
+        self._lock_file = path / "stack.lock"
         self._lock_fd: int | None = None
 
     def lock(self) -> None:
@@ -43,9 +45,9 @@ class DataDir:
         The lock is shared with all forked children, so it is free only when the last of them is gone.
         """
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(self.path / "stack.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + LOCK_WAIT_S
-        while not _try_lock(fd):
+        while not _try_lock(fd, fcntl.LOCK_EX):
             if self.running() or time.monotonic() > deadline:
                 os.close(fd)
                 raise DataDirInUse(f"a stack is already running on {self.path}")
@@ -72,14 +74,18 @@ class DataDir:
         """The stack that is ready on this folder, if there is one."""
         try:
             note = StackNote(**json.loads(self._note.read_text()))
+            fd = os.open(self._lock_file, os.O_RDONLY | os.O_CLOEXEC)
         except (OSError, ValueError, TypeError):
             return None
-        return note if _is_alive(note.pid) else None
+        # After a crash the note stays behind, and its pid may be somebody else's by now; the lock does not lie.
+        abandoned = _try_lock(fd, fcntl.LOCK_SH)
+        os.close(fd)
+        return note if _is_alive(note.pid) and not abandoned else None
 
 
-def _try_lock(fd: int) -> bool:
+def _try_lock(fd: int, kind: int) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

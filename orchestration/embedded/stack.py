@@ -20,6 +20,7 @@ from orchestration.roles import run_keeper, run_worker
 from orchestration.settings import Settings
 from orchestration.storage.migrate import migrate
 from orchestration.wiring import Wiring, load_catalog
+from pipeline.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Stack:
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Start everything, supervise until SIGINT or SIGTERM, stop everything.
 
-        Raises `DataDirInUse`, or `MachineryFailed` when the broker or the database does not start.
+        Raises `DataDirInUse`, or `MachineryFailed` when the broker or the database does not start or the broker ends.
         """
         self._data.lock()
         try:
@@ -122,20 +123,19 @@ class Stack:
         self._interrupts += 1
 
     def _supervise(self) -> None:
-        while not self._interrupts and not self._parent_is_gone():
+        while not self._interrupts and not self._parent_is_gone(wait_s=POLL_S):
             for program in self._reap():
                 log.warning("%s ended; starting it again", program.name)
                 self._restart_at.append((time.monotonic() + RESTART_PAUSE_S, program))
             self._restart_due()
             if self._guardian is not None and has_exited(self._guardian) is not None:
                 self._guardian = None
-                log.error("the broker ended; stopping")
-                return
+                raise BrokerUnavailable("the embedded broker ended, and with it the stack; start it again")
 
-    def _parent_is_gone(self) -> bool:
+    def _parent_is_gone(self, *, wait_s: float) -> bool:
         if self._parent is not None:
-            return self._parent.is_cut(wait_s=POLL_S)
-        time.sleep(POLL_S)
+            return self._parent.is_cut(wait_s=wait_s)
+        time.sleep(wait_s)
         return False
 
     def _reap(self) -> list[Program]:
@@ -164,8 +164,8 @@ class Stack:
         self._data.unlock()
 
     def _wait_for_children(self) -> None:
-        """Until all ended, the grace is over, or a second interrupt says to hurry."""
-        deadline = time.monotonic() + STOP_GRACE_S
+        """Until all ended, the grace is over, or a second interrupt says to hurry. Nobody waits for a dead parent."""
+        deadline = time.monotonic() + (0 if self._parent_is_gone(wait_s=0) else STOP_GRACE_S)
         first = self._interrupts
         while self._children and time.monotonic() < deadline and self._interrupts <= max(first, 1):
             self._reap()

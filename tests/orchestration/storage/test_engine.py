@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,12 @@ def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
 def test_a_locked_database_is_unavailable(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path)
     records = SqlRecords(url)
-    other = sqlite3.connect(str(make_url(url).database), isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(RecordsUnavailable, match="locked"):
-        records.accept(new_job())
-    assert records.jobs(TENANT, state=None, before=None, limit=1).jobs == ()
-    other.execute("ROLLBACK")
+    with closing(sqlite3.connect(str(make_url(url).database), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RecordsUnavailable, match="locked"):
+            records.accept(new_job())
+        assert records.jobs(TENANT, state=None, before=None, limit=1).jobs == ()
+        other.execute("ROLLBACK")
     records.accept(new_job())
     records.close()
 
@@ -245,13 +245,13 @@ def test_what_is_looked_for_often_is_found_by_an_index(tmp_path: Path) -> None:
         records.job(TENANT, holds[0].key.job_id)
         records.resume_interrupted(at=START)
     records.close()
-    plans = sqlite3.connect(str(make_url(url).database))
     used = set()
-    for statement, values in seen:
-        if not statement.startswith("BEGIN"):
-            for *_, step in plans.execute(f"EXPLAIN QUERY PLAN {statement}", values):
-                assert not re.match("SCAN (job|run|stage|attempt)(?!.* INDEX )", step), (statement, step)
-                used.add(step.split("INDEX ")[-1].split(" ")[0])
+    with closing(sqlite3.connect(str(make_url(url).database))) as plans:
+        for statement, values in seen:
+            if not statement.startswith("BEGIN"):
+                for *_, step in plans.execute(f"EXPLAIN QUERY PLAN {statement}", values):
+                    assert not re.match("SCAN (job|run|stage|attempt)(?!.* INDEX )", step), (statement, step)
+                    used.add(step.split("INDEX ")[-1].split(" ")[0])
     assert {"ix_stage_running", "ix_stage_ready", "ix_job_unfinished", "ix_job_tenant"} <= used
 
 

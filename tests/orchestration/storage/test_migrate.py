@@ -4,6 +4,7 @@ import fcntl
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -150,11 +151,11 @@ def test_a_sqlite_file_is_locked_while_it_is_migrated(tmp_path: Path) -> None:
 
 def test_a_failed_migration_leaves_no_half_of_it(tmp_path: Path) -> None:
     path = tmp_path / "occupied.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE attempt (a)")
     with pytest.raises(RecordsUnavailable, match="already exists"):
         migrate(f"sqlite:///{path}")
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("attempt",)]
 
 
@@ -168,7 +169,7 @@ def test_a_path_with_odd_characters_can_be_migrated(tmp_path: Path) -> None:
 
 def test_sqlite_reads_while_it_writes(tmp_path: Path) -> None:
     migrate(f"sqlite:///{tmp_path}/new.db")
-    with sqlite3.connect(tmp_path / "new.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 

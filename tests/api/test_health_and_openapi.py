@@ -1,0 +1,86 @@
+import pytest
+
+from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
+from tests.support.api import Api
+
+ROUTES = {
+    ("/v1/jobs", "post"): {"202", "400", "413", "415", "422", "503", "default"},
+    ("/v1/jobs", "get"): {"200", "422", "default"},
+    ("/v1/jobs/{job_id}", "get"): {"200", "404", "default"},
+    ("/v1/jobs/{job_id}", "delete"): {"200", "404", "409", "default"},
+    ("/v1/jobs/{job_id}/result", "get"): {"200", "404", "409", "410", "default"},
+    ("/healthz", "get"): {"200"},
+    ("/readyz", "get"): {"200", "503"},
+}
+
+
+def test_alive_touches_nothing(api: Api) -> None:
+    answer = api.client.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert api.records.log == api.payloads.log == []
+
+
+def test_ready_when_everything_answers(api: Api) -> None:
+    answer = api.client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "checks": {"records": "ok", "payloads": "ok", "broker": "ok"}}
+
+
+@pytest.mark.parametrize(
+    ("service", "error"),
+    [("records", RecordsUnavailable("the database is away")), ("payloads", PayloadsUnavailable("the disk is full"))],
+)
+def test_not_ready_when_one_of_them_does_not(api: Api, service: str, error: Exception) -> None:
+    getattr(api, service).broken["check"] = error
+    answer = api.client.get("/readyz")
+    assert answer.status_code == 503
+    body = answer.json()
+    assert body["status"] == "unavailable"
+    assert body["checks"].pop(service) == str(error)
+    assert set(body["checks"].values()) == {"ok"}
+
+
+def test_not_ready_without_a_broker(api: Api, tmp_path: object) -> None:
+    absent = f"redis+socket://{tmp_path}/absent.sock"
+    api.broker.app.conf.update(broker_url=absent, broker_write_url=absent)
+    answer = api.client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["broker"] == "the broker does not answer"
+
+
+def test_the_description_has_every_route_and_every_answer(api: Api) -> None:
+    described = api.client.get("/openapi.json").json()
+    found = {
+        (path, method): set(operation["responses"])
+        for path, operations in described["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert found == ROUTES
+
+
+def test_every_error_is_described_as_a_problem(api: Api) -> None:
+    described = api.client.get("/openapi.json").json()
+    for path in ("/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/result"):
+        for operation in described["paths"][path].values():
+            errors = {code: body for code, body in operation["responses"].items() if not code.startswith("2")}
+            schemas = {media["schema"]["$ref"] for body in errors.values() for media in body["content"].values()}
+            assert schemas == {"#/components/schemas/Problem"}
+
+
+def test_the_pages_for_people_are_served(api: Api) -> None:
+    assert "swagger" in api.client.get("/docs").text
+
+
+def test_at_the_end_the_services_are_closed(api: Api) -> None:
+    closed: list[str] = []
+    api.records.inner.close = lambda: closed.append("records")
+    with api.client as client:
+        assert client.get("/healthz").status_code == 200
+        assert closed == []
+    assert closed == ["records"]
+
+
+def test_errors_are_described_with_the_media_type_they_have(api: Api) -> None:
+    responses = api.client.get("/openapi.json").json()["paths"]["/v1/jobs"]["post"]["responses"]
+    assert list(responses["422"]["content"]) == ["application/problem+json"]
+    assert list(responses["202"]["content"]) == ["application/json"]

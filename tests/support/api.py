@@ -1,0 +1,82 @@
+"""The HTTP application over the twins in memory, with no server and no database."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from orchestration.settings import Settings
+from orchestration.wiring import Wiring
+from pipeline.ids import Hold, StageKey
+from pipeline.job import Grant
+from pipeline.memory import MemoryPayloads, MemoryRecords
+from pipeline.ports import Finished
+from stages.contract import Document
+from stages.contract.nouns import DocumentSource, Metadata
+from tests.support.bench import Watched
+from tests.support.broker import MemoryBroker
+from tests.support.tools import ManualClock
+
+MAX_BODY_BYTES = 10_000
+
+
+class Api:
+    """A client, and the twins behind it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock = ManualClock()
+        self.records = Watched(MemoryRecords(self.clock))
+        self.payloads = Watched(MemoryPayloads())
+        self.wiring = Wiring(Settings(broker_url=SecretStr("memory://"), api_max_body_bytes=MAX_BODY_BYTES))
+        self.wiring.clock = self.clock  # type: ignore[assignment]
+        self.broker = MemoryBroker(monkeypatch, self.wiring.catalog.stages.values())
+        vars(self.wiring).update(records=self.records, payloads=self.payloads, app=self.broker.app)
+        self.client = TestClient(create_app(self.wiring), raise_server_exceptions=False)
+
+    def submit(self, **body: Any) -> str:
+        """Submit a job, `url` unless told otherwise, and return its id; the next one is newer."""
+        self.clock.advance(0.001)
+        answer = self.client.post("/v1/jobs", json=body or {"url": "https://example.org/"})
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def start(self, job_id: str, stage: str) -> Hold:
+        """Claim a stage as a worker would."""
+        key = StageKey(job_id, 1, stage)
+        granted = self.records.claim(key, owner="worker", lease_s=30, at=self.clock.now())
+        assert isinstance(granted, Grant), granted
+        return Hold(key, granted.epoch)
+
+    def finish(self, job_id: str, *stages: str) -> Document:
+        """Run these stages, with a small document as the output of each."""
+        document = Document(
+            job_id=job_id,
+            run=1,
+            pipeline="summarize",
+            created_at=self.clock.now(),
+            source=DocumentSource(url="https://example.org/"),
+            metadata=Metadata(title="Ünïcödé"),
+            text="Text.",
+            markdown="Text.",
+            provenance=(),
+        )
+        for stage in stages:
+            hold = self.start(job_id, stage)
+            self.clock.advance(2)
+            claim = self.payloads.put(f"default/{job_id}/1/{stage}.0", document.to_bytes(), document.media_type)
+            assert self.records.complete(hold, claim, Finished(self.clock.now(), 2.0))
+        return document
+
+
+def problem_of(answer: Any) -> dict[str, Any]:
+    """The problem of an error's answer, which is checked for its form."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    problem: dict[str, Any] = json.loads(answer.content)
+    assert problem["status"] == answer.status_code
+    assert problem["type"] == f"urn:penstock:error:{problem['code']}"
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
