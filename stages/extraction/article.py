@@ -1,26 +1,35 @@
 """The article of a page: chosen by readability, checked, rendered. Pure functions of a page's text."""
 
+import logging
 import re
+from copy import deepcopy
 from dataclasses import dataclass
 
-import lxml.html
-from lxml.etree import ParserError
+import trafilatura
+from lxml.etree import LxmlError
 from lxml.html import HtmlElement
+from markdown_it import MarkdownIt
 from readability import Document
 from readability.readability import Unparseable
-from trafilatura import bare_extraction
 
 from stages.contract import Permanent
 from stages.extraction.counting import word_count
 from stages.extraction.language import language_of
 from stages.extraction.metadata import PageMetadata, metadata_of
-from stages.extraction.rendering import Rendered, drop_unrendered, render
+from stages.extraction.rendering import Rendered, escaped_markdown, render
+from stages.extraction.trees import SKIPPED, drop_unrendered, parse_page, without_hidden
+
+# Both log a traceback or a warning for each page that they cannot read; the outcome says it already.
+for _library in ("readability", "trafilatura"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 MIN_WORDS = 5
 """Less than this is no article."""
 SUSPICIOUS_SHARE = 0.1
 """When readability keeps less of a page's prose than this, it has probably picked the wrong node."""
 MIN_PROSE_WORDS = 60
+_NO_PROSE = " or ".join(f"ancestor::{tag}" for tag in sorted({*SKIPPED, "a", "footer"}))
+_PROSE = f"/html/body/descendant::text()[not({_NO_PROSE})]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +51,31 @@ def extract_html(html: str, url: str | None) -> Extracted:
 
     Raises `Permanent`: `no_article` when there is no running text, `parse_failed` when it cannot be parsed.
     """
-    tree = _parse(html)
-    _unhide(tree)
-    main, title = _by_readability(tree, url)
-    chosen = main if _is_plausible(main, tree) else _by_trafilatura(tree, url) or main
-    if word_count(chosen.text) < MIN_WORDS or _is_mostly_links(chosen):
+    tree = parse_page(html)
+    shown = without_hidden(tree)
+    main, title = _by_readability(shown, url)
+    chosen = main if _is_plausible(main, shown) else _second_opinion(shown, tree, url) or main
+    if not _is_article(chosen, shown):
         raise Permanent("no_article")
     return _described(chosen, metadata_of(tree, url, title))
 
 
 def extract_text(text: str, kind: str) -> Extracted:
-    """Take plain text or Markdown as it is. Raises `Permanent` with `no_article` when there is none."""
+    """Take plain text or Markdown as a whole. Raises `Permanent` with `no_article` when there is none."""
     body = re.sub(r"\n{3,}", "\n\n", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    if not word_count(body):
+    content, title = _by_markdown(body) if kind == "markdown" else (Rendered(body, escaped_markdown(body)), None)
+    if not word_count(content.text):
         raise Permanent("no_article")
-    return _described(Rendered(body, body), PageMetadata(title=_first_title(body, kind)))
+    return _described(content, PageMetadata(title=title or _short_first_line(content.text)))
+
+
+def _by_markdown(body: str) -> tuple[Rendered, str | None]:
+    """Markdown read and written anew, so that it carries no more than what is taken from HTML; and its heading."""
+    html = MarkdownIt("commonmark").enable("table").render(body)
+    tree = parse_page(html)
+    heading = next(tree.iter("h1", "h2"), None)
+    title = " ".join(heading.text_content().split()) if heading is not None else None
+    return _render_tree(tree, None), title
 
 
 def _described(chosen: Rendered, metadata: PageMetadata) -> Extracted:
@@ -72,61 +91,70 @@ def _described(chosen: Rendered, metadata: PageMetadata) -> Extracted:
     )
 
 
-def _first_title(body: str, kind: str) -> str | None:
-    """The first heading of Markdown; the first line of a text, where it stands alone and is short."""
-    if kind == "markdown":
-        found = re.search(r"^#{1,2}\s+(.+?)\s*#*$", body, re.MULTILINE)
-        return found[1] if found else None
-    first, _, rest = body.partition("\n")
+def _short_first_line(text: str) -> str | None:
+    """The first line, where it stands alone and ends like a title."""
+    first, _, rest = text.partition("\n")
     return first.strip() if rest.startswith("\n") and len(first) <= 120 and first[-1] not in ".!?。！？" else None
 
 
-def _parse(html: str) -> HtmlElement:
-    # An XML declaration names an encoding that no longer holds: the text is decoded already.
-    undeclared = re.sub(r"^\s*<\?xml[^>]*\?>", "", html)
-    try:
-        tree = lxml.html.document_fromstring(undeclared.replace("\x00", ""))
-    except (ParserError, ValueError) as error:
-        raise Permanent("no_article") from error
-    if tree.find("body") is None:
-        raise Permanent("no_article")
-    return tree
-
-
-def _unhide(tree: HtmlElement) -> None:
-    """Pages hide themselves until their scripts have run; readability would take them at their word."""
-    for element in (tree, *tree.iterchildren("body")):
-        element.attrib.pop("hidden", None)
-        element.attrib.pop("style", None)
-        element.attrib.pop("aria-hidden", None)
-
-
 def _by_readability(tree: HtmlElement, url: str | None) -> tuple[Rendered, str | None]:
-    document = Document(lxml.html.tostring(tree, encoding="unicode"), url=url)
+    document = Document(tree, url=url)
     try:
         title = document.short_title()
         return _render(document.summary(html_partial=True), url), title
-    except (Unparseable, ParserError, ValueError, AttributeError, IndexError, TypeError):
+    except (Unparseable, LxmlError, ValueError, AttributeError, IndexError, TypeError):
         # Odd trees trip it up in many ways; the other extractor decides then.
         return Rendered("", ""), None
 
 
+def _second_opinion(shown: HtmlElement, whole: HtmlElement, url: str | None) -> Rendered | None:
+    """What else could be the article: the first choice of fair length, or else the longest."""
+    found: list[Rendered] = []
+    # Where nearly nothing is shown without scripts, what is hidden is the page.
+    for read, tree in ((_by_trafilatura, shown), (_by_trafilatura, whole), (_all_prose, shown)):
+        choice = read(tree, url)
+        if choice and word_count(choice.text) >= MIN_PROSE_WORDS:
+            return choice
+        found += [choice] if choice else []
+    return max(found, key=lambda choice: word_count(choice.text), default=None)
+
+
 def _by_trafilatura(tree: HtmlElement, url: str | None) -> Rendered | None:
-    found = bare_extraction(lxml.html.tostring(tree, encoding="unicode"), url=url, include_comments=False)
-    if found is None or isinstance(found, dict) or found.body is None:
+    if _prose_words(tree) < MIN_WORDS:
         return None
-    # Its tree is TEI-like; the words are right, and paragraphs are all the structure that is taken from it.
-    paragraphs = [" ".join("".join(node.itertext()).split()) for node in found.body]
-    text = "\n\n".join(filter(None, paragraphs))
-    return Rendered(text, text) if text else None
+    found = trafilatura.extract(
+        deepcopy(tree),
+        url=url,
+        output_format="html",
+        include_comments=False,
+        include_formatting=True,
+        include_links=True,
+    )
+    return _render(found, url) if found else None
+
+
+def _all_prose(tree: HtmlElement, url: str | None) -> Rendered | None:
+    """The whole body, where it clearly has running text: better than nothing."""
+    if _prose_words(tree) < MIN_PROSE_WORDS:
+        return None
+    return _render_tree(deepcopy(tree), url)
+
+
+def _prose_words(tree: HtmlElement) -> int:
+    return word_count(" ".join(tree.xpath(_PROSE)))
 
 
 def _render(html: str, url: str | None) -> Rendered:
-    if not html.strip():
+    try:
+        tree = parse_page(html)
+    except Permanent:
         return Rendered("", "")
-    root = lxml.html.fragment_fromstring(html, create_parent="div")
-    drop_unrendered(root)
-    return render(root, url)
+    return _render_tree(tree, url)
+
+
+def _render_tree(tree: HtmlElement, url: str | None) -> Rendered:
+    drop_unrendered(tree)
+    return render(tree, url)
 
 
 def _is_plausible(main: Rendered, tree: HtmlElement) -> bool:
@@ -140,7 +168,15 @@ def _own_text(node: HtmlElement) -> str:
     return "".join(node.itertext())
 
 
+def _is_article(chosen: Rendered, shown: HtmlElement) -> bool:
+    """Whether there is running text: a few words do, unless all the page has is links and a footer."""
+    words = word_count(chosen.text)
+    if _prose_words(shown) < MIN_WORDS:
+        return words >= MIN_PROSE_WORDS and not _is_mostly_links(chosen)
+    is_sentence = re.search(r"[.!?。！？؟।]", chosen.text) is not None
+    return words >= MIN_WORDS and (is_sentence or not _is_mostly_links(chosen))
+
+
 def _is_mostly_links(chosen: Rendered) -> bool:
-    """Whether there is nothing but navigation: nearly all words are link labels, and no sentence is among them."""
     linked = sum(word_count(label) for label in re.findall(r"(?<!!)\[((?:\\.|[^\]\\])*)\]\(", chosen.markdown))
-    return linked > 0.8 * word_count(chosen.text) and not re.search(r"[.!?。！？؟।]", chosen.text)
+    return linked > 0.8 * word_count(chosen.text)

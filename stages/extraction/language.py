@@ -7,11 +7,13 @@ import py3langid
 MIN_CHARS = 20
 """Shorter texts are not guessed at."""
 SAMPLE_CHARS = 4_000
-_TAG = re.compile(r"^\s*([a-z]{2,3})(?:[-_]|\s*$)", re.IGNORECASE)
+_TAG = re.compile(r"^\s*([a-z]{2})(?:[-_]|\s*(?:,|$))", re.IGNORECASE)
 
 
 def language_of(stated: str | None, text: str) -> str | None:
-    """The primary language subtag (RFC 5646), in lower case; None when it is neither stated nor recognisable.
+    """The primary language subtag (RFC 5646) where it has two letters; None when neither stated nor recognisable.
+
+    Longer subtags are mostly placeholders such as `und`: the text is asked instead.
 
     >>> language_of("en-GB", ""), language_of(None, "Der Fluss führt im Frühjahr deutlich mehr Wasser als sonst.")
     ('en', 'de')

@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from lxml.html import HtmlElement
 from trafilatura.metadata import extract_metadata
 
 MAX_CHARS = 500
+_JSON_DATE = re.compile(r'"datePublished"\s*:\s*"([^"]{8,40})"')
 _PLACEHOLDER = re.compile(r"^\[no-\w+\]$")
 
 
@@ -39,11 +41,19 @@ def _clean(value: str | None) -> str | None:
 
 
 def _published(tree: HtmlElement) -> str | None:
-    """The date-time a page states exactly; trafilatura keeps the date alone."""
-    for value in tree.xpath("//meta[@property='article:published_time' or @itemprop='datePublished']/@content"):
-        if re.match(r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}\S*)?$", value.strip()):
-            return str(value.strip().replace(" ", "T", 1))
-    return None
+    """The date or date-time as exactly as a page states it; trafilatura keeps the date alone."""
+    stated = tree.xpath("//meta[@property='article:published_time' or @itemprop='datePublished']/@content")
+    data = " ".join(tree.xpath("//script[@type='application/ld+json']/text()"))
+    return next(filter(None, map(_iso, [*stated, *_JSON_DATE.findall(data)])), None)
+
+
+def _iso(value: str) -> str | None:
+    found = value.strip().replace(" ", "T", 1)
+    try:
+        datetime.fromisoformat(found)
+    except ValueError:
+        return None
+    return found
 
 
 def _stated_language(tree: HtmlElement) -> str | None:

@@ -7,26 +7,29 @@ markup survives: raw HTML is escaped, and only http, https and mailto links are 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from urllib.parse import urljoin, urlsplit
 
-from lxml.etree import _Comment, _ProcessingInstruction
 from lxml.html import HtmlElement
 
-SKIPPED = frozenset(
-    "button canvas form head iframe input link meta nav noscript object script select style svg template textarea "
-    "video audio".split()
-)
-BLOCKS = frozenset(
-    "address article aside blockquote body center dd details dir div dl dt fieldset figcaption figure footer h1 h2 h3 "
-    "h4 h5 h6 header hr html li main menu ol p pre section summary table tbody td tfoot th thead tr ul".split()
-)
+from stages.extraction.codeblocks import code_block, inline_code
+from stages.extraction.trees import LINK_SCHEMES, SKIPPED
+
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
+BLOCKS = frozenset(
+    {"address", "article", "aside", "blockquote", "body", "center", "dd", "details", "dir", "div", "dl", "dt"}
+    | {"fieldset", "figcaption", "figure", "footer", "header", "hr", "html", "li", "main", "menu", "ol", "p", "pre"}
+    | {"section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul", *HEADINGS}
+)
 MARKERS = {"b": "**", "strong": "**", "em": "*", "i": "*"}
+SOFT_HYPHEN = "\xad"
 CODE = frozenset({"code", "kbd", "samp", "tt"})
-SCHEMES = frozenset({"http", "https", "mailto"})
 _SPACE = re.compile(r"[^\S\xa0]+|\xa0")
 _SPECIAL = re.compile(r"([\\`*\[\]<>|])|(?<!\w)(_)|(_)(?!\w)")
-_LINE_START = re.compile(r"^(\s*)([#+\-=~]|\d+[.)])(?=\s|$|[-=~]{2})")
+_LINE_START = re.compile(r"^(?=(?:#{1,6}|[-+])(?:\s|$)|-+\s*$|=+\s*$|~~~)|^\d{1,9}(?=[.)](?:\s|$))")
+_LIST_START = re.compile(r"- |\d+\. ")
+ESCAPED_PIPE = r"\\|"
+_BARE_PIPE = re.compile(r"(?<!\\)\|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,15 @@ class Rendered:
 def render(root: HtmlElement, base_url: str | None) -> Rendered:
     """Render an element and all it contains; blocks are separated by blank lines."""
     return _stacked(_Renderer(base_url).blocks(root))
+
+
+def escaped_markdown(text: str) -> str:
+    """Plain text as Markdown that shows it, line by line, and means nothing more.
+
+    >>> print(escaped_markdown("1. <b>not</b> a list"))
+    1\\. \\<b\\>not\\</b\\> a list
+    """
+    return "\n".join(_as_plain_line(_words(line).markdown.strip()) for line in text.split("\n"))
 
 
 def _stacked(blocks: Iterable[Rendered]) -> Rendered:
@@ -78,7 +90,7 @@ class _Renderer:
         elif tag in ("ul", "ol", "menu", "dir"):
             yield self._list(element)
         elif tag == "pre":
-            yield _preformatted(element)
+            yield Rendered(*code_block(element))
         elif tag == "blockquote":
             yield self._quote(element)
         elif tag == "table":
@@ -90,14 +102,14 @@ class _Renderer:
 
     def _heading(self, element: HtmlElement) -> Rendered:
         inside = _one_line(_stacked(self.blocks(element)))
-        return Rendered(inside.text, f"{'#' * HEADINGS[element.tag]} {inside.markdown}") if inside else inside
+        return Rendered(inside.text, f"{'#' * HEADINGS[str(element.tag)]} {inside.markdown}") if inside else inside
 
     def _quote(self, element: HtmlElement) -> Rendered:
         inside = _stacked(self.blocks(element))
         return Rendered(inside.text, "\n".join(f"> {line}".rstrip() for line in inside.markdown.split("\n")))
 
     def _list(self, element: HtmlElement) -> Rendered:
-        items = [_stacked(self.blocks(child)) for child in element if isinstance(child.tag, str)]
+        items = [_item(self.blocks(child)) for child in element]
         texts, markdowns = [], []
         for number, item in enumerate(filter(None, items), start=_start(element)):
             marker = f"{number}. " if element.tag == "ol" else "- "
@@ -108,12 +120,15 @@ class _Renderer:
     def _table(self, element: HtmlElement) -> Iterator[Rendered]:
         rows = [[_stacked(self.blocks(cell)) for cell in row.iterchildren("td", "th")] for row in _own_rows(element)]
         rows = [row for row in rows if any(row)]
+        if not rows:
+            yield from self.blocks(element)
+            return
         caption = element.find("caption")
         if caption is not None:
             yield _stacked(self.blocks(caption))
         if _is_layout(rows, element):
             yield from (cell for row in rows for cell in row)
-        elif rows:
+        else:
             yield _grid([[_one_line(cell) for cell in row] for row in rows])
 
     # inline
@@ -127,7 +142,7 @@ class _Renderer:
         if tag == "img":
             return self._image(element)
         if tag in CODE:
-            return _code("".join(element.itertext()))
+            return Rendered(*inline_code(element))
         inside = _joined([_words(element.text), *self._inline_children(element)])
         if tag == "a":
             return self._link(element, inside)
@@ -144,7 +159,7 @@ class _Renderer:
 
     def _link(self, element: HtmlElement, inside: Rendered) -> Rendered:
         url = self._absolute(element.get("href"))
-        label = inside.markdown.strip()
+        label = _label(inside)
         if url is None or not label or not inside.text.strip():
             return inside
         return Rendered(inside.text, _outside_spaces(inside.markdown, f"[{label}]({url})"))
@@ -156,12 +171,14 @@ class _Renderer:
 
     def _absolute(self, href: str | None) -> str | None:
         """An absolute URL that is safe to link to and cannot end the Markdown link, or None."""
+        if not href or not href.strip():
+            return None
         try:
-            url = urljoin(self._base_url or "", (href or "").strip())
+            url = urljoin(self._base_url or "", href.strip())
             scheme = urlsplit(url).scheme.lower()
         except ValueError:
             return None
-        if scheme not in SCHEMES:
+        if scheme not in LINK_SCHEMES:
             return None
         return re.sub(r"[\s()<>\\]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), url)
 
@@ -172,11 +189,22 @@ def _is_block(element: HtmlElement) -> bool:
 
 def _paragraph(run: Iterable[Rendered]) -> Rendered:
     joined = _joined(run)
-    text = _tidy_lines(joined.text)
-    markdown = "\n".join(
-        _LINE_START.sub(r"\1\\\2", line) for line in _tidy_lines(joined.markdown, keep="  ").split("\n")
+    stanzas = [[_as_plain_line(line) for line in stanza] for stanza in _stanzas(joined.markdown)]
+    return Rendered(
+        "\n\n".join("\n".join(stanza) for stanza in _stanzas(joined.text)),
+        "\n\n".join("  \n".join(stanza) for stanza in stanzas),
     )
-    return Rendered(text, markdown)
+
+
+def _stanzas(text: str) -> list[list[str]]:
+    """The lines of a text with their spaces collapsed, in groups that empty lines separate."""
+    lines = [re.sub(r" {2,}", " ", line).strip() for line in text.split("\n")]
+    return [list(group) for filled, group in groupby(lines, bool) if filled]
+
+
+def _as_plain_line(markdown: str) -> str:
+    """Keep a line from being read as a heading, a list item, a rule or a fence."""
+    return _LINE_START.sub(lambda found: f"{found[0]}\\", markdown)
 
 
 def _joined(run: Iterable[Rendered]) -> Rendered:
@@ -184,14 +212,8 @@ def _joined(run: Iterable[Rendered]) -> Rendered:
     return Rendered("".join(piece.text for piece in pieces), "".join(piece.markdown for piece in pieces))
 
 
-def _tidy_lines(text: str, *, keep: str = "") -> str:
-    """Collapse spaces, line by line; `keep` is how a hard break is spelt."""
-    lines = [re.sub(r" {2,}", " ", line).strip() for line in text.strip().split("\n")]
-    return f"{keep}\n".join(line for line in lines if line)
-
-
 def _words(text: str | None) -> Rendered:
-    plain = _SPACE.sub(" ", text or "")
+    plain = _SPACE.sub(" ", text or "").replace(SOFT_HYPHEN, "")
     return Rendered(plain, _SPECIAL.sub(lambda found: "\\" + found[0], plain))
 
 
@@ -199,8 +221,13 @@ def _one_line(piece: Rendered) -> Rendered:
     return Rendered(" ".join(piece.text.split()), " ".join(piece.markdown.split()))
 
 
+def _label(inside: Rendered) -> str:
+    """What stands between two markers; an empty line would end the span."""
+    return "  \n".join(line.strip() for line in inside.markdown.split("\n") if line.strip())
+
+
 def _marked(inside: Rendered, marker: str) -> Rendered:
-    label = inside.markdown.strip()
+    label = _label(inside)
     return Rendered(inside.text, _outside_spaces(inside.markdown, f"{marker}{label}{marker}")) if label else inside
 
 
@@ -210,35 +237,20 @@ def _outside_spaces(original: str, core: str) -> str:
     return f"{before}{core}{' ' if original[-1:].isspace() else ''}"
 
 
-def _code(text: str) -> Rendered:
-    plain = " ".join(text.split())
-    fence = "`" * (_longest_run(plain, "`") + 1)
-    space = " " if "`" in plain else ""
-    return Rendered(plain, f"{fence}{space}{plain}{space}{fence}" if plain else "")
-
-
-def _preformatted(element: HtmlElement) -> Rendered:
-    for line_break in element.iter("br"):
-        line_break.text = "\n"
-    code = "".join(element.itertext()).strip("\n").rstrip()
-    fence = "`" * max(3, _longest_run(code, "`") + 1)
-    return Rendered(code, f"{fence}{_language(element)}\n{code}\n{fence}" if code else "")
-
-
-def _language(element: HtmlElement) -> str:
-    """The language of a code block, by the class names that highlighters use."""
-    classes = " ".join(node.get("class") or "" for node in (element, *element.iterchildren("code")))
-    found = re.search(r"(?:^|\s)(?:language|lang|brush:?)[-\s]([\w+#-]{1,20})", classes)
-    return found[1] if found else ""
-
-
-def _longest_run(text: str, character: str) -> int:
-    return max(map(len, re.findall(f"{character}+", text)), default=0)
+def _item(blocks: Iterable[Rendered]) -> Rendered:
+    """A list item: a nested list follows its label at once, other blocks stay apart, which Markdown needs."""
+    kept = [block for block in blocks if block]
+    markdown = ""
+    for block in kept:
+        gap = "\n" if _LIST_START.match(block.markdown) else "\n\n"
+        markdown += (gap if markdown else "") + block.markdown
+    return Rendered("\n".join(block.text for block in kept if block.text.strip()), markdown)
 
 
 def _hanging(marker: str, text: str) -> str:
     """A list item with its further lines indented under the first."""
-    return marker + text.replace("\n\n", "\n").replace("\n", "\n" + " " * len(marker))
+    indent = " " * len(marker)
+    return marker + re.sub(r"\n(?=[^\n])", f"\n{indent}", text)
 
 
 def _start(element: HtmlElement) -> int:
@@ -255,12 +267,12 @@ def _own_rows(table: HtmlElement) -> Iterator[HtmlElement]:
 
 
 def _is_layout(rows: list[list[Rendered]], element: HtmlElement) -> bool:
-    """Whether a table only arranges content: one column, one row, nested tables, or whole texts in its cells."""
+    """Whether a table only arranges content: one column, one row, tables, code or whole texts in cells."""
     cells = [cell for row in rows for cell in row]
     return (
         len(rows) < 2
         or max(map(len, rows)) < 2
-        or next(element.iterdescendants("table"), None) is not None
+        or next(element.iterdescendants("table", "pre"), None) is not None
         or any("\n\n" in cell.text for cell in cells)
     )
 
@@ -269,14 +281,6 @@ def _grid(rows: list[list[Rendered]]) -> Rendered:
     width = max(map(len, rows))
     empty = Rendered("", "")
     padded = [row + [empty] * (width - len(row)) for row in rows]
-    lines = [f"| {' | '.join(cell.markdown for cell in row)} |" for row in padded]
+    lines = [f"| {' | '.join(_BARE_PIPE.sub(ESCAPED_PIPE, cell.markdown) for cell in row)} |" for row in padded]
     lines.insert(1, f"|{' --- |' * width}")
     return Rendered("\n".join("\t".join(cell.text for cell in row).rstrip() for row in padded), "\n".join(lines))
-
-
-def drop_unrendered(root: HtmlElement) -> None:
-    """Remove comments, processing instructions and elements that hold no prose, keeping the text behind them."""
-    for node in list(root.iter()):
-        if isinstance(node, (_Comment, _ProcessingInstruction)) or node.tag in SKIPPED:
-            if node.getparent() is not None:
-                node.drop_tree()

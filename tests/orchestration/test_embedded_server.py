@@ -101,8 +101,9 @@ def test_it_keeps_what_it_is_told_and_refuses_rather_than_forgets(folder: Path) 
 
 
 def _process_id(client: redis.Redis) -> int | None:
-    """None while one server has gone and the next has not come."""
+    """None while one server has gone and the next has not come, or still loads its data."""
     try:
+        client.ping()  # refused while loading; INFO is not
         return client.info("server")["process_id"]
     except redis.ConnectionError:
         return None

@@ -1,0 +1,132 @@
+"""A page as an element tree that is safe to walk: read leniently, bounded in depth, without what it hides."""
+
+import re
+from copy import deepcopy
+
+import lxml.html
+from lxml.etree import LxmlError, ParserError, _Comment, _ProcessingInstruction, iterwalk, strip_tags
+from lxml.html import HtmlElement
+
+from stages.contract import Permanent
+
+MAX_DEPTH = 100
+"""Elements nested deeper are dissolved into their ancestors; all walks over a tree may recurse."""
+SKIPPED = frozenset(
+    {"audio", "button", "canvas", "form", "head", "iframe", "input", "link", "meta", "nav", "noscript", "object", "rp"}
+    | {"rt", "script", "select", "style", "svg", "template", "textarea", "video"}
+)
+"""Elements that hold no prose."""
+LINK_SCHEMES = frozenset({"http", "https", "mailto"})
+_HIDING_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
+_SCHEME = re.compile(r"[\x00-\x20]*([a-z][a-z0-9+.\-\s]*):", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_PAGE_WRAPPERS = ("form", "nav", "noscript")
+_WRAPPER_CHARS = 500
+_DISSOLVED = "too-deep"
+
+
+def parse_page(html: str) -> HtmlElement:
+    """Read a whole page, however malformed.
+
+    Raises `Permanent`: `no_article` when there is no content, `parse_failed` when the parser gives up.
+    """
+    # As bytes, so that no encoding the page names, which no longer holds, is believed.
+    data = html.replace("\x00", "").encode("utf-8", "replace")
+    # Without `huge_tree` lxml silently drops what is nested deeper than 256.
+    parser = lxml.html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
+    try:
+        tree = lxml.html.document_fromstring(data, parser=parser)
+    except ParserError as error:
+        raise Permanent("no_article") from error
+    except LxmlError as error:
+        raise Permanent("parse_failed") from error
+    if tree.find("body") is None:
+        raise Permanent("no_article")
+    _drop_control_characters(tree)
+    _reveal_root(tree)
+    _open_page_wrappers(tree)
+    _disarm_links(tree)
+    _bound_depth(tree)
+    return tree
+
+
+def without_hidden(tree: HtmlElement) -> HtmlElement:
+    """A copy of a page without the elements that are not shown."""
+    shown = deepcopy(tree)
+    for element in shown.xpath("//body//*[@hidden or @style]"):
+        if "hidden" in element.attrib or _HIDING_STYLE.search(element.get("style", "")):
+            element.drop_tree()
+    return shown
+
+
+def drop_unrendered(root: HtmlElement) -> None:
+    """Remove comments, processing instructions and elements that hold no prose, keeping the text behind them."""
+    for node in list(root.iter()):
+        unrendered = isinstance(node, (_Comment, _ProcessingInstruction)) or node.tag in SKIPPED
+        if unrendered and node.getparent() is not None:
+            node.drop_tree()
+
+
+def _drop_control_characters(tree: HtmlElement) -> None:
+    """lxml reads them, by character reference too, but refuses to write them back when a tree is changed."""
+    for element in tree.iter():
+        if element.text and _CONTROL.search(element.text):
+            element.text = _CONTROL.sub("", element.text)
+        if element.tail and _CONTROL.search(element.tail):
+            element.tail = _CONTROL.sub("", element.tail)
+        for name, value in element.items():
+            if _CONTROL.search(value):
+                element.set(name, _CONTROL.sub("", value))
+
+
+def _reveal_root(tree: HtmlElement) -> None:
+    """Pages hide themselves until their scripts have run; readability would take them at their word."""
+    for element in (tree, *tree.iterchildren("body")):
+        for name in ("hidden", "style", "aria-hidden"):
+            element.attrib.pop(name, None)
+
+
+def _open_page_wrappers(tree: HtmlElement) -> None:
+    """Make plain blocks of what extractors pass over, where it holds most of the page's prose.
+
+    Some frameworks put whole pages into a form, some forums theirs into noscript, and a nav may never be closed.
+    """
+    whole = _prose_chars(tree)
+    for wrapper in tree.iter(*_PAGE_WRAPPERS):
+        if (chars := _prose_chars(wrapper)) >= _WRAPPER_CHARS and chars > whole / 2:
+            wrapper.tag = "div"
+
+
+def _prose_chars(element: HtmlElement) -> int:
+    # `.//text()` would give the same, sorted in quadratic time.
+    texts = element.xpath("descendant::text()[not(parent::script or parent::style or ancestor::a)]")
+    return sum(len(text.strip()) for text in texts)
+
+
+def _disarm_links(tree: HtmlElement) -> None:
+    """Take away `javascript:`, `data:` and the like, which readability would turn into the page's own address."""
+    for link in tree.iter("a"):
+        scheme = _SCHEME.match(link.get("href", ""))
+        if scheme and "".join(scheme[1].split()).lower() not in LINK_SCHEMES:
+            del link.attrib["href"]
+
+
+def _bound_depth(tree: HtmlElement) -> None:
+    for element in _deeper_than(tree, MAX_DEPTH):
+        if element.tag in SKIPPED:
+            element.drop_tree()
+            continue
+        element.tag = _DISSOLVED
+        # Words of what were blocks must not run together.
+        element.text = f" {element.text or ''}"
+        element.tail = f" {element.tail or ''}"
+    strip_tags(tree, _DISSOLVED)
+
+
+def _deeper_than(tree: HtmlElement, depth: int) -> list[HtmlElement]:
+    found, level = [], 0
+    for event, element in iterwalk(tree, events=("start", "end")):
+        level += 1 if event == "start" else -1
+        if event == "start" and level > depth:
+            found.append(element)
+    return found
