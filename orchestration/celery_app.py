@@ -51,6 +51,8 @@ def create_app(settings: Settings, stages: Iterable[AnyStage]) -> Celery:
 def _transport_options() -> dict[str, Any]:
     return {
         "visibility_timeout": VISIBILITY_TIMEOUT_S,
+        # Of the connection that a publisher opens; kombu's default waits 2 s and 4 s in each of the tries above.
+        **PUBLISH_RETRY,
         "queue_order_strategy": "priority",
         "priority_steps": [priority.value for priority in LanePriority],
         "sep": ":",

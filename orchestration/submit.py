@@ -1,7 +1,7 @@
 """From request to running job: accept, then launch after the commit. Cancel."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 
@@ -33,7 +33,7 @@ class Submission:
     name: str | None = None
     pipeline: str | None = None
     stages: tuple[str, ...] | None = None
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     lane: Lane = Lane.NORMAL
     tenant_id: str = DEFAULT_TENANT
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from celery import Celery, Task
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Retry
 
 from orchestration.canvas import MESSAGE_VERSION, task_name
 from pipeline.attempt import Services, attempt
 from pipeline.composition import Catalog
 from pipeline.errors import MachineryFailed
 from pipeline.ids import StageKey
-from pipeline.outcome import MACHINERY_DELAY_S, Again, Cancelled, Dead, Done, Early, Outcome, Superseded
+from pipeline.outcome import MACHINERY_DELAY_S, Again, Dead, Done, Early, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +38,14 @@ def _runner(services: ServicesFactory) -> Callable[..., ClaimMessage]:
     ) -> ClaimMessage:
         # The claim in the message is a hint for people who read queues; the real one is in the record.
         if v != MESSAGE_VERSION:
-            _again(task, MACHINERY_DELAY_S, f"message version {v} is not for this worker")
+            # From a newer version, during an upgrade: a newer worker will take it.
+            raise _again(task, MACHINERY_DELAY_S)
         key = StageKey(job_id, run, stage, part)
         try:
             outcome = attempt(key, services())
         except MachineryFailed as error:
-            _again(task, MACHINERY_DELAY_S, str(error))
+            log.warning("%s waits: %s", key, error)
+            raise _again(task, MACHINERY_DELAY_S) from None
         return _act(task, key, outcome)
 
     return perform
@@ -55,18 +57,21 @@ def _act(task: Task[..., Any], key: StageKey, outcome: Outcome) -> ClaimMessage:
         case Done(claim):
             return claim.as_dict()
         case Early(delay_s):
-            _again(task, delay_s, "not due yet")
+            raise _again(task, delay_s)
         case Again(delay_s, error):
-            _again(task, delay_s, error.code)
+            log.info("%s waits %.1f s: %s", key, delay_s, error.code)
+            raise _again(task, delay_s)
         case Dead(error):
-            log.warning("%s failed: %s: %s", key.task_id(0), error.code, error.message)
+            log.info("%s failed: %s: %s", key, error.code, error.message)
             if error.traceback:
-                log.error("%s", error.traceback)
-            raise Ignore(error.code)
-        case Cancelled() | Superseded():
-            raise Ignore(type(outcome).__name__)
+                log.error("%s met a defect\n%s", key, error.traceback)
+    raise Ignore(type(outcome).__name__)
 
 
-def _again(task: Task[..., Any], delay_s: float, why: str) -> NoReturn:
-    """Publish the same message with a delay and acknowledge this one; the rest of the chain stays attached."""
-    raise task.retry(countdown=delay_s, exc=None, throw=True) from None
+def _again(task: Task[..., Any], delay_s: float) -> Retry:
+    """Publish the same message with a delay; raising the answer acknowledges this one.
+
+    The rest of the chain stays attached to it.
+    """
+    retry: Retry = task.retry(countdown=delay_s, throw=False)
+    return retry

@@ -14,14 +14,14 @@ pipeline never starts.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 from pipeline.errors import MisorderedStages, UnknownPipeline, UnknownStage
 from stages.contract import Document, Payload, Source, Stage
 
-Out = TypeVar("Out", bound=Payload, covariant=True)
+Out_co = TypeVar("Out_co", bound=Payload, covariant=True)
 Next = TypeVar("Next", bound=Payload)
-Here = TypeVar("Here", bound=Payload, contravariant=True)
 
 AnyStage = Stage[Any, Payload]
 MAX_STAGES = 10
@@ -31,12 +31,12 @@ CUSTOM = "custom"
 
 
 @dataclass(frozen=True, slots=True)
-class Joined(Generic[Out]):
-    """Stages in order, from a source to an `Out`."""
+class Joined(Generic[Out_co]):
+    """Stages in order, from a source to an `Out_co`."""
 
     stages: tuple[AnyStage, ...]
 
-    def then(self, following: "Stage[Out, Next]") -> "Joined[Next]":
+    def then(self, following: "Stage[Out_co, Next]") -> "Joined[Next]":
         """Add a stage that takes what the last one gives; raises `MisorderedStages` if it does not."""
         return Joined((*self.stages, _fitting(self.stages[-1], following)))
 
@@ -95,7 +95,7 @@ class Catalog:
 
 def _ordered(stages: Sequence[AnyStage]) -> tuple[AnyStage, ...]:
     _starting(stages[0])
-    for left, right in zip(stages, stages[1:], strict=False):
+    for left, right in pairwise(stages):
         _fitting(left, right)
     return _ending(tuple(stages))
 

@@ -52,7 +52,10 @@ class StageKey:
         >>> StageKey("0198", 1, "fetch").task_id(2)
         '0198:1:fetch:0:2'
         """
-        return f"{self.job_id}:{self.run}:{self.stage}:{self.part}:{launch}"
+        return f"{self}:{launch}"
+
+    def __str__(self) -> str:
+        return f"{self.job_id}:{self.run}:{self.stage}:{self.part}"
 
 
 @dataclass(frozen=True, slots=True)

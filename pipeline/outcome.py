@@ -9,7 +9,7 @@ from pipeline.composition import AnyStage
 from pipeline.errors import MachineryFailed, PayloadLost
 from pipeline.ids import Claim
 from pipeline.job import Grant, JobError
-from stages.contract import Permanent, Postponed, StageError, Transient
+from stages.contract import CODES, Permanent, Postponed, StageError, Transient
 from stages.contract.errors import Cancelled as JobCancelled
 
 MAX_PARKED_S = 15 * 60
@@ -62,7 +62,9 @@ class Cancelled:
 Outcome = Done | Early | Again | Dead | Superseded | Cancelled
 
 
-def judge(error: Exception, stage: AnyStage, grant: Grant, now: datetime, random: Random) -> Outcome:
+def judge(  # noqa: PLR0911  # one line a kind of error
+    error: Exception, stage: AnyStage, grant: Grant, now: datetime, random: Random
+) -> Outcome:
     """What an error means for the stage. A rule: it changes nothing."""
     match error:
         case JobCancelled():
@@ -74,7 +76,7 @@ def judge(error: Exception, stage: AnyStage, grant: Grant, now: datetime, random
         case Permanent():
             return Dead(_described(error, grant))
         case PayloadLost():
-            return Dead(JobError(error.code, str(error), grant.key.stage), spends=False)
+            return Dead(JobError(error.code, CODES[error.code].meaning, grant.key.stage), spends=False)
         case MachineryFailed():
             return Again(MACHINERY_DELAY_S, JobError("storage_unavailable", str(error), grant.key.stage))
         case _:

@@ -37,9 +37,10 @@ class Page:
 
 
 class Records(Protocol):
-    """The truth about jobs. Every write compares before it sets; each method is one transaction.
+    """The truth about jobs. Every write compares before it sets.
 
-    (`expire` is one for each job.) Leases and due times are kept on the record's own clock, so that workers need not agree on the time.
+    Each method is one transaction, `expire` one for each job. Leases and due times are kept on the record's own
+    clock, so that workers need not agree on the time.
     Raises `RecordsUnavailable` when the database does not answer.
     """
 

@@ -41,7 +41,7 @@ Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 for any fre
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917  # typer reads them as options
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="URLs, files, or - for standard input.")],
     pipeline: Annotated[str | None, typer.Option(help="A named pipeline.")] = None,
     stages: Annotated[str | None, typer.Option(help="An order of stages, separated by commas.")] = None,

@@ -146,7 +146,7 @@ def _run(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, An
 
 def _portable(error: BaseException) -> Exception:
     try:
-        copy = pickle.loads(pickle.dumps(error))
+        copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own, a moment old
     except Exception:
         copy = None
     return copy if isinstance(copy, Exception) else RuntimeError(f"{type(error).__name__}: {error}")

@@ -88,7 +88,7 @@ class PacedBackend(httpcore.NetworkBackend):
         host: str,
         port: int,
         timeout: float | None = None,
-        local_address: str | None = None,
+        local_address: str | None = None,  # noqa: ARG002  # the interface's
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         pace = self._pace.until(timeout)
@@ -96,9 +96,7 @@ class PacedBackend(httpcore.NetworkBackend):
         self._admit(addresses, port)
         return PacedStream(_dial(addresses, port, pace, socket_options or ()), self._pace)
 
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.NetworkStream:
+    def connect_unix_socket(self, *_args: Any, **_options: Any) -> httpcore.NetworkStream:
         raise Permanent("blocked_address")
 
     def sleep(self, seconds: float) -> None:

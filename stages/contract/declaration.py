@@ -8,8 +8,8 @@ from stages.contract.nouns import Payload
 from stages.contract.retry import RetryPolicy
 from stages.contract.tools import Tools
 
-In = TypeVar("In", bound=Payload, contravariant=True)
-Out = TypeVar("Out", bound=Payload, covariant=True)
+In_contra = TypeVar("In_contra", bound=Payload, contravariant=True)
+Out_co = TypeVar("Out_co", bound=Payload, covariant=True)
 TakenT = TypeVar("TakenT", bound=Payload)
 GivenT = TypeVar("GivenT", bound=Payload)
 
@@ -22,12 +22,12 @@ def _unguarded(_payload: Any, _tools: Tools) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage(Generic[In, Out]):
+class Stage(Generic[In_contra, Out_co]):
     """One step of a pipeline. Queue, routing, task and retry policy all follow from this declaration."""
 
     name: str
     """Stable: stored in records and used as the name of the queue."""
-    run: Callable[[In, Tools], Out]
+    run: Callable[[In_contra, Tools], Out_co]
     accepts: tuple[type[Payload], ...]
     """Any of these nouns, or a subclass, fits as input."""
     returns: type[Payload]

@@ -180,7 +180,7 @@ try:
 except Transient as error:
     print(error.code)
 """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path.cwd())])}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, timeout=30, check=False)
     assert done.stdout.strip() == b"parse_crashed"
 
@@ -231,7 +231,7 @@ def test_a_killed_worker_leaves_no_process_behind_and_its_main_module_is_importe
     script.write_text(WORKER)
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path) + os.pathsep + os.getcwd(),
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path) + os.pathsep + str(Path.cwd()),
     }
     worker = subprocess.Popen([sys.executable, str(script), str(tmp_path)], env=environment)
     family: list[psutil.Process] = []
