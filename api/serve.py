@@ -36,7 +36,7 @@ def url_of(listener: socket.socket) -> str:
 
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Answer requests until SIGTERM."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, "api")
     config = uvicorn.Config(
         create_app(Wiring(settings)), log_config=None, access_log=False, timeout_graceful_shutdown=STOP_GRACE_S
     )

@@ -18,7 +18,7 @@ def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -
 
     Raises `UnknownStage` when no pipeline has a stage of that name.
     """
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, f"worker-{queue}")
     # Celery would replace the handlers configured above.
     setup_logging.connect(_keep_logging, weak=False)
     with closing(Wiring(settings)) as wiring:
@@ -44,7 +44,7 @@ def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -
 
 def run_keeper(settings: Settings) -> None:
     """Keep house until SIGTERM or SIGINT."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, "keeper")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

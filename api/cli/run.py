@@ -1,16 +1,17 @@
 """`penstock run`: jobs from the command line, with live progress, on whatever stack there is."""
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
+from api.cli.interrupts import noted_interrupts
 from api.cli.output import print_results, write_results
 from api.cli.progress import Progress, Watched
 from api.cli.report import note
-from orchestration.embedded.background import background_stack
+from orchestration.embedded.background import background_stack, require_stack
 from orchestration.settings import Settings
 from orchestration.submit import Submission
 from orchestration.wiring import Wiring
@@ -75,26 +76,28 @@ def run_sources(settings: Settings, wish: Wish, *, as_json: bool, output: Path |
 def run_jobs(settings: Settings, submissions: Sequence[tuple[str, Submission]]) -> list[tuple[str, Job]]:
     """Submit, watch until all have ended, and return the jobs as they ended, each with its label.
 
-    Ctrl-C cancels them.
+    Ctrl-C cancels them and raises `KeyboardInterrupt`.
     """
-    with background_stack(settings), closing(Wiring(settings)) as wiring:
+    with background_stack(settings), closing(Wiring(settings)) as wiring, noted_interrupts() as interrupted:
         watched = [Watched(label, wiring.desk.submit(submission).id) for label, submission in submissions]
-        try:
-            return _watch(watched, wiring)
-        except KeyboardInterrupt:
+        ended = _watch(watched, wiring, interrupted)
+        if ended is None:
             _cancel(watched, wiring)
-            raise
+            raise KeyboardInterrupt
+        return ended
 
 
-def _watch(watched: Sequence[Watched], wiring: Wiring) -> list[tuple[str, Job]]:
+def _watch(watched: Sequence[Watched], wiring: Wiring, interrupted: Event) -> list[tuple[str, Job]] | None:
+    """Show the jobs until all have ended; None when interrupted before."""
     latest: dict[str, Job] = {}
     with Progress(watched) as progress:
-        while True:
+        while not interrupted.wait(POLL_S):
             _refresh(latest, watched, lambda job_id: wiring.records.job(DEFAULT_TENANT, job_id))
             progress.show(latest)
             if all(job.state.is_terminal for job in latest.values()):
                 return [(each.label, latest[each.job_id]) for each in watched]
-            time.sleep(POLL_S)
+            require_stack(wiring.settings)
+    return None
 
 
 def _refresh(latest: dict[str, Job], watched: Iterable[Watched], read: Callable[[str], Job | None]) -> None:

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def run_up(settings: Settings) -> None:
     """Run until Ctrl-C or SIGTERM. Raises `OSError` when the port is taken, `DataDirInUse`, `MachineryFailed`."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, "supervisor")
     listener = listen(settings)
     url = url_of(listener)
     stack = Stack(settings, extra=[Program("api", partial(serve, settings, listener))], api_url=url)

@@ -38,9 +38,16 @@ def background_stack(settings: Settings) -> Iterator[None]:
         ready.wait(log_dir)
         yield
     finally:
+        # Not reaped before, so the pid is still its own even if it has ended.
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
         lifeline.cut()
+
+
+def require_stack(settings: Settings) -> None:
+    """Raise `MachineryFailed` when the embedded stack that was to do the work is gone."""
+    if settings.is_embedded and DataDir(settings.data_dir).running() is None:
+        raise MachineryFailed(f"the stack on {settings.data_dir} has ended; the jobs are kept for its next start")
 
 
 class _ReadyPipe:
@@ -62,7 +69,7 @@ class _ReadyPipe:
 
 
 def _supervise(settings: Settings, lifeline: Lifeline, report: Callable[[bytes], None], log_dir: Path) -> None:
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, "supervisor")
     stack = Stack(settings, log_dir=log_dir, parent=lifeline)
     try:
         stack.run(on_ready=lambda: report(READY + b"\n"))

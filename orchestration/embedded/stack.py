@@ -20,7 +20,6 @@ from orchestration.roles import run_keeper, run_worker
 from orchestration.settings import Settings
 from orchestration.storage.migrate import migrate
 from orchestration.wiring import Wiring, load_catalog
-from pipeline.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +27,7 @@ STOP_GRACE_S = 30.0
 """How long what is running may take to finish after the first Ctrl-C."""
 POLL_S = 0.1
 RESTART_PAUSE_S = 1.0
+BROKER = "broker"
 PRELOAD = ("celery.apps.worker", "celery.concurrency.thread", "celery.worker.consumer", "kombu.transport.redis")
 """Imported once before the forks, so that every worker shares them."""
 
@@ -51,7 +51,6 @@ class Stack:
         self._api_url = api_url
         self._log_dir = log_dir
         self._parent = parent
-        self._guardian: int | None = None
         self._children: dict[int, Program] = {}
         self._restart_at: list[tuple[float, Program]] = []
         self._interrupts = 0
@@ -59,7 +58,7 @@ class Stack:
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Start everything, supervise until SIGINT or SIGTERM, stop everything.
 
-        Raises `DataDirInUse`, or `MachineryFailed` when the broker or the database does not start or the broker ends.
+        Raises `DataDirInUse`, or `MachineryFailed` when the broker or the database does not start.
         """
         self._data.lock()
         try:
@@ -74,7 +73,7 @@ class Stack:
 
     def _start(self) -> None:
         if self._settings.is_embedded:
-            self._start_broker()
+            self._fork(self._guardian())
         preload()
         if self._settings.is_embedded:
             server.wait_until_up(self._settings.socket_path)
@@ -84,12 +83,10 @@ class Stack:
             self._fork(program)
         self._announce()
 
-    def _start_broker(self) -> None:
-        body = partial(
-            server.guard_server, self._settings.data_dir / "broker", self._settings.socket_path, self._lifeline
-        )
-        guardian = Program("broker", body, watches_lifeline_itself=True)
-        self._guardian = fork(guardian, self._lifeline, self._log_file(guardian))
+    def _guardian(self) -> Program:
+        data_dir, socket_path = self._settings.data_dir / "broker", self._settings.socket_path
+        body = partial(server.guard_server, data_dir, socket_path, self._lifeline)
+        return Program(BROKER, body, watches_lifeline_itself=True)
 
     def _prepare_records(self) -> None:
         migrate(self._settings.sql_url)
@@ -128,9 +125,6 @@ class Stack:
                 log.warning("%s ended; starting it again", program.name)
                 self._restart_at.append((time.monotonic() + RESTART_PAUSE_S, program))
             self._restart_due()
-            if self._guardian is not None and has_exited(self._guardian) is not None:
-                self._guardian = None
-                raise BrokerUnavailable("the embedded broker ended, and with it the stack; start it again")
 
     def _parent_is_gone(self, *, wait_s: float) -> bool:
         if self._parent is not None:
@@ -155,12 +149,16 @@ class Stack:
 
     def _stop(self) -> None:
         self._data.withdraw()
+        broker = next((pid for pid, program in self._children.items() if program.name == BROKER), None)
+        if broker is not None:
+            del self._children[broker]
         self._signal_all(signal.SIGTERM)
         self._wait_for_children()
         self._signal_all(signal.SIGKILL)
+        # The broker goes last: workers hand back to it what they have not begun.
         self._lifeline.cut()
-        if self._guardian is not None:
-            os.waitpid(self._guardian, 0)
+        if broker is not None:
+            os.waitpid(broker, 0)
         self._data.unlock()
 
     def _wait_for_children(self) -> None:

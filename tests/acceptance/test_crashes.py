@@ -102,9 +102,7 @@ def test_nothing_survives_the_supervisor_and_the_next_start_finishes_its_jobs(
     assert stack.job(done["id"]) == done
 
 
-def test_a_stack_whose_broker_dies_ends_with_an_error_and_the_next_start_goes_on(
-    narrow: Narrow, origin: OrderedOrigin
-) -> None:
+def test_a_broker_that_dies_is_started_again_and_the_jobs_go_on(narrow: Narrow, origin: OrderedOrigin) -> None:
     stack = narrow.stack
     running = stack.submit(url=origin.on("/running", replace(PAGE, delay_s=1)), pipeline="extract")
     until(lambda: origin.order, within_s=20, what="the fetch to begin")
@@ -112,11 +110,6 @@ def test_a_stack_whose_broker_dies_ends_with_an_error_and_the_next_start_goes_on
     [broker] = [process for process in stack.family() if process.name() == "valkey-server"]
 
     broker.kill()
-    assert stack.wait_for_end() == 1
-    assert "the embedded broker ended" in stack.log_tail()
-    stack.assert_gone()
-    stack.start()
-
     assert [view["status"] for view in stack.wait_all([running, queued])] == ["succeeded", "succeeded"]
 
 
