@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
@@ -43,23 +43,19 @@ class Wish:
 
     def submission(self, source: str) -> Submission:
         """The job for one of the sources. Raises `OSError` when a file cannot be read."""
-        common = {
-            "pipeline": self.pipeline,
-            "stages": self.stages,
-            "options": Options(processing=self.processing),
-            "lane": self.lane,
-        }
-        if "://" in source:
-            return Submission(url=source, **common)  # type: ignore[arg-type]
-        if source == STDIN:
-            return Submission(body=sys.stdin.buffer.read(), name="standard input", **common)  # type: ignore[arg-type]
-        path = Path(source)
-        return Submission(
-            body=path.read_bytes(),
-            content_type=MEDIA_TYPES.get(path.suffix.lower()),
-            name=path.name,
-            **common,  # type: ignore[arg-type]
+        wanted = Submission(
+            pipeline=self.pipeline,
+            stages=self.stages,
+            options=Options(processing=self.processing),
+            lane=self.lane,
         )
+        if "://" in source:
+            return replace(wanted, url=source)
+        if source == STDIN:
+            return replace(wanted, body=sys.stdin.buffer.read(), name="standard input")
+        path = Path(source)
+        media_type = MEDIA_TYPES.get(path.suffix.lower())
+        return replace(wanted, body=path.read_bytes(), content_type=media_type, name=path.name)
 
 
 def run_sources(settings: Settings, wish: Wish, *, as_json: bool, output: Path | None) -> int:
