@@ -34,7 +34,6 @@ def create_app(settings: Settings, stages: Iterable[AnyStage]) -> Celery:
         # A chain needs no result backend: results are claims, and they are in the records.
         result_backend=None,
         task_ignore_result=True,
-        task_store_errors_even_if_ignored=False,
         # An attempt is acknowledged once its outcome is recorded and the next stage is published.
         task_acks_late=True,
         task_reject_on_worker_lost=True,

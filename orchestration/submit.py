@@ -7,6 +7,7 @@ from random import Random
 
 from celery import Celery
 
+from orchestration.canvas import FIRST_LAUNCH
 from orchestration.launch import launch
 from pipeline.attempt import payload_key
 from pipeline.composition import Catalog, Pipeline
@@ -99,7 +100,7 @@ class Desk:
     def _launch(self, job: NewJob) -> None:
         first = StageKey(job.id, FIRST_RUN, job.stages[0])
         try:
-            launch(self.app, first, job.stages, job.lane, number=1)
+            launch(self.app, first, job.stages, job.lane, number=FIRST_LAUNCH)
         except BrokerUnavailable as error:
             log.warning("job %s is kept and will be launched later: %s", job.id, error)
             self._leave_to_keeper(first)

@@ -16,9 +16,7 @@ from stages.contract import (
 )
 from stages.contract.tools import Clock
 from stages.decoding import decode
-from stages.web import origin_of, retry_after_s
-
-DEFAULT_RATE_LIMIT_DELAY_S = 30.0
+from stages.web import origin_of, rate_limit_delay_s, retry_after_s
 
 CLIENT_ERRORS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "http_denied",
@@ -92,11 +90,10 @@ def refusal(answer: Fetched, clock: Clock) -> StageError | None:
         return None
     if status in CLIENT_ERRORS:
         return Permanent(CLIENT_ERRORS[status])
-    delay_s = retry_after_s(answer.headers, clock.now())
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Postponed("http_rate_limited", delay_s=DEFAULT_RATE_LIMIT_DELAY_S if delay_s is None else delay_s)
+        return Postponed("http_rate_limited", delay_s=rate_limit_delay_s(answer.headers, clock.now()))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _server_error(status, delay_s)
+        return _server_error(status, retry_after_s(answer.headers, clock.now()))
     if status >= HTTPStatus.BAD_REQUEST:
         return Permanent("http_client_error", f"The host refused the request ({status}).")
     return Permanent("http_unexpected", f"The host gave an answer that carries no page ({status}).")

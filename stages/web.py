@@ -13,6 +13,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_URL_CHARS = 8000
 """RFC 9110, section 4.1, recommends that servers support at least this many octets."""
 MAX_RETRY_AFTER_S = 15 * 60.0
+DEFAULT_RATE_LIMIT_DELAY_S = 30.0
 
 _FORBIDDEN = re.compile(r"[\s\\\x00-\x20\x7f-\x9f]")
 
@@ -71,6 +72,16 @@ def _port(parts: SplitResult) -> int:
     if not port:
         raise Permanent("invalid_url", "The URL's port is not a number from 1 to 65535.")
     return port
+
+
+def rate_limit_delay_s(headers: Mapping[str, str], now: datetime) -> float:
+    """How long a 429 asks to wait, in seconds: as its Retry-After says, or 30.
+
+    >>> rate_limit_delay_s({}, datetime(2026, 1, 2, tzinfo=UTC))
+    30.0
+    """
+    delay_s = retry_after_s(headers, now)
+    return DEFAULT_RATE_LIMIT_DELAY_S if delay_s is None else delay_s
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -22,13 +22,12 @@ from orchestration.outbound.transport import PoolTransport
 from stages.contract import CODES, Cancelled, Completion, Message, Permanent, Postponed, Scope, StageError, Transient
 from stages.contract.nouns import Usage
 from stages.contract.tools import Clock
-from stages.web import origin_of, retry_after_s
+from stages.web import origin_of, rate_limit_delay_s
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
 
 MIB = 1024 * 1024
-DEFAULT_RATE_LIMIT_DELAY_S = 30.0
 MAX_QUOTED_CHARS = 200
 COMMON_LIMIT = "max_tokens"
 """Understood everywhere but by OpenAI's reasoning models, which reject it and name the newer parameter. Other servers
@@ -207,8 +206,7 @@ def _status_error(error: "APIStatusError", clock: Clock, api_key: str) -> StageE
     """What an HTTP status of the endpoint means."""
     status = error.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        delay_s = retry_after_s(error.response.headers, clock.now())
-        return Postponed("llm_rate_limited", delay_s=DEFAULT_RATE_LIMIT_DELAY_S if delay_s is None else delay_s)
+        return Postponed("llm_rate_limited", delay_s=rate_limit_delay_s(error.response.headers, clock.now()))
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return Permanent("llm_denied")
     if status == HTTPStatus.REQUEST_TIMEOUT:
