@@ -1,0 +1,214 @@
+"""This process as a member of the fleet: its name, its lease, what it holds, and how it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import platform
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from multiprocessing.util import Finalize
+from typing import Any
+
+import redis.exceptions
+
+from orchestration.transport import scripts
+from orchestration.transport.keys import GROUP, FleetKeys, QueueKeys, Tag
+from orchestration.transport.lease import Lease
+from orchestration.transport.ledger import Ledger
+from orchestration.transport.line import Line, Pool
+from orchestration.transport.options import Options
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 1000
+"""Entries that one call of a script moves: the server does nothing else meanwhile."""
+LEAVE_WITHIN_S = 3.0
+
+_members: dict[tuple[int, str], Member] = {}
+_members_lock = threading.Lock()
+
+
+def member_of(fleet: str, pool: Pool, options: Options) -> Member:
+    """The one member that this process is of a fleet; `fleet` tells servers, databases and prefixes apart.
+
+    `pool` is what a new member talks through; its connections must give up on a dead server well within a lease.
+    """
+    with _members_lock:
+        member = _members.get((os.getpid(), fleet))
+        if member is None:
+            member = _members[os.getpid(), fleet] = Member(pool, options)
+        return member
+
+
+class Member:
+    """One consumer in every group, whatever the number of its channels and however often they reconnect."""
+
+    def __init__(self, pool: Pool, options: Options) -> None:
+        self.name = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.ledger = Ledger()
+        self._options = options
+        self._fleet = FleetKeys(options.prefix)
+        self._queues: dict[str, QueueKeys] = {}
+        self._line = Line(lambda: pool)
+        # The lease's thread must not wait for anything else.
+        self._lease_line = Line(lambda: pool)
+        self._lock = threading.Lock()
+        self._lease = Lease(self._beat, self._chores, options.lease_s)
+        self._scannable: list[bytes] = []
+        self._readers = 0
+        self._joined = False
+
+    # the lease
+
+    @property
+    def may_read(self) -> bool:
+        """Without a lease others would take for abandoned what we read."""
+        return self._lease.is_held
+
+    def join(self, queue: QueueKeys) -> None:
+        """Consume this queue too. Raises redis-py's errors when the server does not answer."""
+        self._queues[queue.queue] = queue
+        with self._lock:
+            if not self._joined:
+                self._lease.start()
+                self._joined = True
+                Finalize(None, self.leave, exitpriority=10)
+
+    def _beat(self) -> bool:
+        fleet, options = self._fleet, self._options
+        held, _, _, self._scannable = self._lease_line.run(
+            scripts.BEAT,
+            (fleet.alive + self.name, fleet.scanner, fleet.incarnation, fleet.queues),
+            (
+                self.name,
+                int(options.lease_s * 1000),
+                uuid.uuid4().hex,
+                int(self._lease.is_settled),
+                *self._queues,
+            ),
+        )
+        return bool(held)
+
+    def _chores(self) -> None:
+        if self._scannable:
+            self._recover([self._options.queue(name.decode()) for name in self._scannable])
+        self._settle(self._lease_line)
+
+    def _recover(self, queues: Iterable[QueueKeys]) -> None:
+        options = self._options
+        moved, dead = self._lease_line.run(
+            scripts.RECOVER,
+            [key for queue in queues for key in queue.for_recovery],
+            (
+                *(GROUP, self._fleet.alive, options.delivery_limit, options.dead_letters_kept),
+                *(len(options.steps), MOST_AT_ONCE),
+            ),
+        )
+        if moved or dead:
+            log.warning("took %d messages back from dead workers; %d became dead letters", moved + dead, dead)
+
+    # settling
+
+    def reading(self, by: int) -> None:
+        """A reader came (1) or went (-1). Readers take the acks along with their reading."""
+        self._readers += by
+
+    def settle(self) -> None:
+        """Send what readers will not take along; what fails is sent again with the next beat."""
+        if self._readers == 0 or self.ledger.has_returns:
+            with contextlib.suppress(redis.exceptions.RedisError, OSError), self._lock:
+                self._settle(self._line)
+
+    def _settle(self, line: Line) -> None:
+        ledger = self.ledger
+        if acks := ledger.take_acks():
+            try:
+                line.run(scripts.TURN, *self.turn((), acks, 0, 0))
+            except BaseException:
+                ledger.put_back_acks(acks)
+                raise
+        for tags, put_back, failed in (
+            (ledger.take_dropped(), ledger.put_back_dropped, False),
+            (ledger.take_failed(), ledger.put_back_failed, True),
+        ):
+            try:
+                self._hand_back(line, tags, failed=failed)
+            except BaseException:
+                put_back(tags)
+                raise
+
+    def _hand_back(self, line: Line, tags: Iterable[str], *, failed: bool) -> None:
+        by_queue = defaultdict(list)
+        for tag in map(Tag.parse, tags):
+            if tag is not None:
+                by_queue[tag.queue].append(tag)
+        for name, delivered in by_queue.items():
+            queue = self._options.queue(name)
+            line.run(
+                scripts.HAND_BACK,
+                [queue.dead, queue.redelivery, *(queue.streams[tag.place] for tag in delivered)],
+                [
+                    GROUP,
+                    self.name,
+                    self._options.delivery_limit,
+                    self._options.dead_letters_kept,
+                    int(failed),
+                    *(tag.entry_id for tag in delivered),
+                ],
+            )
+
+    def turn(
+        self, queues: Iterable[QueueKeys], acks: Iterable[str], credit: int, favoured: int
+    ) -> tuple[list[str], list[str | int]]:
+        """Keys and arguments of turn.lua."""
+        reading = list(queues)
+        tags = [tag for tag in map(Tag.parse, acks) if tag is not None]
+        keys = [key for queue in reading for key in queue.for_turn]
+        keys += [self._options.queue(tag.queue).streams[tag.place] for tag in tags]
+        steps = len(self._options.steps)
+        return keys, [
+            *(GROUP, self.name, credit, len(reading), steps, favoured, MOST_AT_ONCE),
+            *(tag.entry_id for tag in tags),
+        ]
+
+    # coming back, and leaving
+
+    def reconcile(self) -> None:
+        """Give back what the server thinks we hold and we do not: its delivery was lost with a connection."""
+        if self._readers:
+            return
+        with self._lock:
+            for queue in list(self._queues.values()):
+                unknown = [str(tag) for tag in self._pending(queue) if str(tag) not in self.ledger]
+                self._hand_back(self._line, unknown, failed=False)
+
+    def _pending(self, queue: QueueKeys) -> Iterable[Tag]:
+        for place, stream in enumerate(queue.streams):
+            try:
+                entries: Any = self._line.ask("XPENDING", stream, GROUP, "-", "+", MOST_AT_ONCE, self.name)
+            except redis.exceptions.ResponseError:
+                continue  # neither stream nor group: nothing was ever read
+            yield from (Tag(entry[0].decode(), place, queue.queue) for entry in entries)
+
+    def leave(self) -> None:
+        """Give back what is held and stop being alive; for the end of the process."""
+        self._lease.stop()
+        self.ledger.drop_all()
+        self._readers = 0
+        give_up_at = time.monotonic() + LEAVE_WITHIN_S
+        while time.monotonic() < give_up_at:
+            try:
+                self._settle(self._line)
+                self.reconcile()
+                self._line.ask("DEL", self._fleet.alive + self.name)
+            except (redis.exceptions.RedisError, OSError):
+                time.sleep(0.1)
+            else:
+                break
+        self._line.close()
+        self._lease_line.close()
