@@ -36,8 +36,9 @@ test: check ## All checks and tests
 	$(BIN)/pytest -m "not full"
 
 .PHONY: test-full
-test-full: check ## All checks and tests, the long ones too
+test-full: check ## All checks and tests, the long ones too, the acceptance tests on both transports
 	$(BIN)/pytest
+	PENSTOCK_BROKER_TRANSPORT=lists $(BIN)/pytest tests/acceptance
 
 .PHONY: bench
 bench: setup ## Jobs per second against bare Celery

@@ -7,6 +7,7 @@ from celery import Celery
 from kombu import Queue
 
 from orchestration.settings import Settings
+from orchestration.transport import broker_settings
 from pipeline.composition import AnyStage
 from pipeline.job import LanePriority
 
@@ -15,14 +16,21 @@ PUBLISH_RETRY = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, 
 VISIBILITY_TIMEOUT_S = 3600
 """When the lists transport redelivers what a dead worker held. Recovery does not wait for it: the keeper
 relaunches from the record, and the record refuses the late duplicate."""
+DELIVERY_LIMIT = 20
+"""When the Streams transport sets a message aside. A backstop: the record counts lost workers, and ends a stage long
+before."""
+WORKER_PATIENCE_S = 15.0
+"""How long a worker waits for a broker that is gone or full before it leaves the next stage to the keeper."""
 
 
-def create_app(settings: Settings, stages: Iterable[AnyStage]) -> Celery:
-    """Build the application for these stages; connects to nothing yet."""
+def create_app(settings: Settings, stages: Iterable[AnyStage], *, publish_patience_s: float = 0.0) -> Celery:
+    """Build the application for these stages; connects to nothing yet.
+
+    `publish_patience_s` is for workers on the Streams transport; elsewhere someone waits for an answer.
+    """
     app = Celery("penstock", set_as_current=False)
     app.conf.update(
-        broker_url=settings.redis_url,
-        broker_transport_options=_transport_options(),
+        **_broker(settings, publish_patience_s),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         task_queues=[Queue(stage.name, routing_key=stage.name) for stage in stages],
@@ -47,14 +55,19 @@ def create_app(settings: Settings, stages: Iterable[AnyStage]) -> Celery:
     return app
 
 
-def _transport_options() -> dict[str, Any]:
+def _broker(settings: Settings, publish_patience_s: float) -> dict[str, Any]:
+    if settings.broker_transport == "lists":
+        lists = {"visibility_timeout": VISIBILITY_TIMEOUT_S, "queue_order_strategy": "priority", "sep": ":"}
+        return {"broker_url": settings.redis_url, "broker_transport_options": lists | _common_options()}
+    streams = {"delivery_limit": DELIVERY_LIMIT, "publish_patience_s": publish_patience_s}
+    return broker_settings(settings.redis_url, **streams, **_common_options())
+
+
+def _common_options() -> dict[str, Any]:
     return {
-        "visibility_timeout": VISIBILITY_TIMEOUT_S,
         # Of the connection that a publisher opens; kombu's default waits 2 s and 4 s in each of the tries above.
         **PUBLISH_RETRY,
-        "queue_order_strategy": "priority",
         "priority_steps": [priority.value for priority in LanePriority],
-        "sep": ":",
         # kombu's default is to wait for ever for a server that stopped answering.
         "socket_timeout": 10,
         "socket_connect_timeout": 5,

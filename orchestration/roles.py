@@ -8,6 +8,7 @@ from contextlib import closing
 
 from celery.signals import setup_logging
 
+from orchestration.celery_app import WORKER_PATIENCE_S
 from orchestration.settings import Settings
 from orchestration.telemetry import configure_logging
 from orchestration.wiring import Wiring
@@ -21,7 +22,7 @@ def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -
     configure_logging(settings.log_level, f"worker-{queue}")
     # Celery would replace the handlers configured above.
     setup_logging.connect(_keep_logging, weak=False)
-    with closing(Wiring(settings)) as wiring:
+    with closing(Wiring(settings, publish_patience_s=WORKER_PATIENCE_S)) as wiring:
         stage = wiring.catalog.stage(queue)
         fitting = settings.cpu_concurrency if stage.pool == "cpu" else settings.io_concurrency
         # Made here, before the pool's threads could race to make them.

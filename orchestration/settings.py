@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     """SQLAlchemy URL; SQLite in `data_dir` when unset."""
     broker_url: SecretStr | None = None
     """Redis URL; an embedded server in `data_dir` when unset."""
+    broker_transport: Literal["streams", "lists"] = "streams"
+    """How messages travel: over Redis Streams, or over the lists that Celery uses otherwise."""
     payload_dir: Path | None = None
     """Payload store; a folder in `data_dir` when unset."""
     catalog: str = "pipeline.definition:CATALOG"

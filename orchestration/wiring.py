@@ -48,8 +48,10 @@ def load_catalog(path: str) -> Catalog:
 class Wiring:
     """The services of one process, each made at its first use and so never inherited through a fork."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, publish_patience_s: float = 0.0) -> None:
+        """`publish_patience_s` is how long a publisher of this process may wait for the broker."""
         self.settings = settings
+        self._publish_patience_s = publish_patience_s
         self.clock = SystemClock()
         self.random = SystemRandom()
 
@@ -67,7 +69,7 @@ class Wiring:
 
     @cached_property
     def app(self) -> Celery:
-        app = create_app(self.settings, self.catalog.stages.values())
+        app = create_app(self.settings, self.catalog.stages.values(), publish_patience_s=self._publish_patience_s)
         register_tasks(app, self.catalog, lambda: self.services)
         return app
 

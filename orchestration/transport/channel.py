@@ -7,6 +7,8 @@ an undeclared one gets that answers something. Every other queue is a set of str
 from __future__ import annotations
 
 import hashlib
+import itertools
+import uuid
 from functools import cached_property
 from queue import Empty
 from typing import Any
@@ -42,6 +44,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self._replies: set[str] = set()
         self._streams: set[str] = set()
         self._unacknowledged: set[str] = set()
+        self._lists: list[str] = []
+        self._tags = map(f"{uuid.uuid4().hex}.{{}}".format, itertools.count())
         self._line = Line(lambda: self.pool)
         self._publisher = Publisher(lambda: self.pool, self.options.publish_patience_s)
         super().__init__(connection, **kwargs)
@@ -78,6 +82,10 @@ class Channel(stock.Channel):  # type: ignore[misc]
         return member_of(f"{_fingerprint(target)} {options}", pool, options)
 
     # publishing
+
+    def _next_delivery_tag(self) -> str:
+        # kombu's UUID asks the kernel for randomness, which lets other threads in on every publish.
+        return next(self._tags)
 
     def _is_stream(self, queue: str, payload: Payload | None = None) -> bool:
         if queue in self._replies:
@@ -131,7 +139,12 @@ class Channel(stock.Channel):  # type: ignore[misc]
     @property
     def active_queues(self) -> list[str]:
         """The queues that are lists; the stock poller reads these."""
-        return [queue for queue in super().active_queues if not self._is_stream(queue)]
+        return self._lists
+
+    def _update_queue_cycle(self) -> None:
+        # Asked before each poll, so worked out when it changes.
+        self._lists = [queue for queue in super().active_queues if not self._is_stream(queue)]
+        super()._update_queue_cycle()
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:
         """Consume from a queue. Raises redis-py's errors when the lease cannot be taken."""
@@ -210,7 +223,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
             return payload
         keys = self.options.queue(queue)
         self.member.join(keys)
-        _, _, entries = self._line.run(scripts.TURN, *self.member.turn((keys,), (), 1, 0))
+        _, entries = self._line.run(scripts.TURN, *self.member.turn((keys,), (), 1))
         if not entries:
             raise Empty
         _, place, entry_id, fields = entries[0]

@@ -50,7 +50,7 @@ class Line:
 
     def read(self) -> Any:
         """The next reply. Raises redis-py's errors; after any but a `ResponseError` the connection is closed."""
-        return self.connection.read_response()
+        return self._connection.read_response()
 
     def ask(self, *command: Argument) -> Any:
         """Send a command and wait for its reply."""

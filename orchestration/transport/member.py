@@ -128,7 +128,7 @@ class Member:
         ledger = self.ledger
         if acks := ledger.take_acks():
             try:
-                line.run(scripts.TURN, *self.turn((), acks, 0, 0))
+                line.run(scripts.TURN, *self.turn((), acks, 0))
             except BaseException:
                 ledger.put_back_acks(acks)
                 raise
@@ -163,7 +163,7 @@ class Member:
             )
 
     def turn(
-        self, queues: Iterable[QueueKeys], acks: Iterable[str], credit: int, favoured: int
+        self, queues: Iterable[QueueKeys], acks: Iterable[str], credit: int, *, favoured: int = 0, promote: bool = True
     ) -> tuple[list[str], list[str | int]]:
         """Keys and arguments of turn.lua."""
         reading = list(queues)
@@ -172,7 +172,7 @@ class Member:
         keys += [self._options.queue(tag.queue).streams[tag.place] for tag in tags]
         steps = len(self._options.steps)
         return keys, [
-            *(GROUP, self.name, credit, len(reading), steps, favoured, MOST_AT_ONCE),
+            *(GROUP, self.name, credit, len(reading), steps, favoured, MOST_AT_ONCE if promote else 0),
             *(tag.entry_id for tag in tags),
         ]
 

@@ -10,6 +10,8 @@ order of lanes; and a blocking read on the connection of the acks would hold the
 from __future__ import annotations
 
 import contextlib
+import math
+import time
 from queue import Empty
 from typing import Any
 
@@ -26,6 +28,8 @@ LONGEST_WAIT_MS = 1000
 """Bounds how late a message may be seen whose delay began while we waited."""
 MOST_AT_ONCE = 100
 """Messages read in one turn when there is no prefetch limit."""
+BETWEEN_PROMOTIONS_S = 0.1
+"""How often a busy reader looks for messages that have become due; an idle one looks each time."""
 
 
 class Reader:
@@ -41,11 +45,14 @@ class Reader:
         self._turning: list[str] | None = None  # the acks that are on their way
         self._reading: list[QueueKeys] = []
         self._credit = 0
+        self._promotes = False
+        self._promoted_at = -math.inf
         self._waiting = False
         self._waiting_for: list[QueueKeys] = []
         self._found_all = False
         self._next_due_ms = -1
-        self._delivered = 0
+        self._in_order = 0  # messages since a lower lane was favoured
+        self._favours = 0
 
     @property
     def is_idle(self) -> bool:
@@ -70,6 +77,7 @@ class Reader:
         self.queues = [*self.queues[1:], *self.queues[:1]]
         self._turning, self._credit = acks, credit
         self._reading = self.queues if credit else []
+        self._promotes = bool(credit) and time.monotonic() - self._promoted_at >= BETWEEN_PROMOTIONS_S
         try:
             self.turns.send(*scripts.TURN.command(*self._turn()))
         except BaseException:
@@ -77,14 +85,15 @@ class Reader:
             raise
 
     def _turn(self) -> tuple[list[str], list[str | int]]:
-        return self._member.turn(self._reading, self._turning or (), self._credit, self._favoured())
+        acks = self._turning or ()
+        return self._member.turn(self._reading, acks, self._credit, favoured=self._favoured(), promote=self._promotes)
 
     def _favoured(self) -> int:
         """Which lower lane is served first this time, so that the upper ones cannot starve it; mostly none."""
-        share, lower = self._options.lower_lane_share, len(self._options.steps) - 1
-        if not lower or self._delivered % share != share - 1:
+        lower = len(self._options.steps) - 1
+        if not lower or self._in_order < self._options.lower_lane_share - 1:
             return 0
-        return 2 + self._delivered // share % lower
+        return 2 + self._favours % lower
 
     def _put_back(self) -> None:
         acks, self._turning = self._turning, None
@@ -93,7 +102,7 @@ class Reader:
     def on_turn(self) -> bool:
         """Read what a turn returned. Raises `queue.Empty` when nothing was delivered."""
         try:
-            next_due_ms, _late, entries = self.turns.read()
+            next_due_ms, entries = self.turns.read()
         except NoScriptError:
             self._resend_turn()
             raise Empty from None
@@ -101,9 +110,16 @@ class Reader:
             self._put_back()
             raise
         self._turning = None
+        if self._promotes:
+            self._next_due_ms, self._promoted_at = next_due_ms, time.monotonic()
         if self._credit:
-            self._next_due_ms = next_due_ms
-            self._found_all = len(entries) < self._credit
+            # Only a turn that promoted knows how long there is nothing to read.
+            self._found_all = len(entries) < self._credit and self._promotes
+            if len(entries) < self._credit:
+                self._promoted_at = -math.inf
+        if self._credit and self._favoured():
+            self._in_order -= self._options.lower_lane_share
+            self._favours += 1
         for index, place, entry_id, fields in entries:
             self._deliver(Tag(entry_id.decode(), place, self._reading[index].queue), fields)
         return self._delivered_any(len(entries))
@@ -144,7 +160,7 @@ class Reader:
         return self._delivered_any(count)
 
     def _deliver(self, tag: Tag, fields: list[bytes]) -> None:
-        self._delivered += 1
+        self._in_order += 1
         self._channel.deliver(tag, unseal(fields, tag))
 
     @staticmethod

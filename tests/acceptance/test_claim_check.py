@@ -73,7 +73,12 @@ def recorded(broker: redis.Redis) -> Iterator[list[str]]:
 
 def published_bytes(commands: Iterable[str], job_id: str, stage: str) -> int:
     """The size of the message that started a stage of a job."""
-    sizes = [len(command) for command in commands if command.startswith(f"LPUSH {stage}") and job_id in command]
+    # Over streams, and over lists.
+    starts = ("EVALSHA", f"{{{stage}}}:pub:"), (f"LPUSH {stage}", "")
+    published = [
+        command for command in commands for start, key in starts if command.startswith(start) and key in command
+    ]
+    sizes = [len(command) for command in published if job_id in command]
     assert sizes, f"no message for {stage}"
     return max(sizes)
 

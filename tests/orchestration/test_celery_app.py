@@ -1,10 +1,13 @@
 import time
+from typing import Literal
 
+import kombu.transport.redis
 import pytest
 from celery import Celery
 from celery.exceptions import Ignore
 from pydantic import SecretStr
 
+import orchestration.transport
 from orchestration.celery_app import create_app
 from orchestration.launch import launch
 from orchestration.settings import Settings
@@ -31,14 +34,29 @@ def test_delivery_is_at_least_once_and_results_stay_out_of_the_broker() -> None:
 
 
 def test_lanes_are_the_steps_of_priority_that_the_broker_keeps_apart() -> None:
-    options = create_app(Settings(), CATALOG.stages.values()).conf.broker_transport_options
-    assert options["priority_steps"] == sorted(priority.value for priority in LanePriority) == [0, 3, 6]
+    for transport in ("streams", "lists"):
+        options = create_app(Settings(broker_transport=transport), ()).conf.broker_transport_options
+        assert options["priority_steps"] == sorted(priority.value for priority in LanePriority) == [0, 3, 6]
+
+
+def test_lists_are_read_in_the_order_of_lanes() -> None:
+    options = create_app(Settings(broker_transport="lists"), ()).conf.broker_transport_options
     assert options["queue_order_strategy"] == "priority"
 
 
-def test_the_broker_is_the_one_of_the_settings() -> None:
-    app = create_app(Settings(broker_url=SecretStr("redis://:secret@redis.example:6380/2")), CATALOG.stages.values())
+@pytest.mark.parametrize("transport", ["streams", "lists"])
+def test_the_broker_is_the_one_of_the_settings(transport: Literal["streams", "lists"]) -> None:
+    url = SecretStr("redis://:secret@redis.example:6380/2")
+    app = create_app(Settings(broker_url=url, broker_transport=transport), CATALOG.stages.values())
     assert app.conf.broker_url == "redis://:secret@redis.example:6380/2"
+
+
+def test_messages_travel_over_streams_unless_lists_are_asked_for() -> None:
+    for url in (None, SecretStr("redis://redis.example/2"), SecretStr("rediss://redis.example")):
+        streams = create_app(Settings(broker_url=url), ()).connection_for_write()
+        lists = create_app(Settings(broker_url=url, broker_transport="lists"), ()).connection_for_write()
+        assert type(streams.transport) is orchestration.transport.Transport
+        assert type(lists.transport) is kombu.transport.redis.Transport
 
 
 def test_apps_of_one_process_do_not_share_their_tasks() -> None:

@@ -19,7 +19,7 @@ from tests.support.databases import sqlite_url
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, broker_url=SecretStr("memory://"), llm_api_key=None)
+    return Settings(data_dir=tmp_path, broker_url=SecretStr("memory://"), broker_transport="lists", llm_api_key=None)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def wiring(settings: Settings) -> Iterator[Wiring]:
 
 
 def test_nothing_is_made_before_it_is_used(wiring: Wiring) -> None:
-    assert set(vars(wiring)) == {"settings", "clock", "random"}
+    assert set(vars(wiring)) == {"settings", "clock", "random", "_publish_patience_s"}
 
 
 def test_only_what_was_made_is_closed(wiring: Wiring) -> None:

@@ -30,7 +30,9 @@ class Api:
         self.clock = ManualClock()
         self.records = Watched(MemoryRecords(self.clock))
         self.payloads = Watched(MemoryPayloads())
-        self.wiring = Wiring(Settings(broker_url=SecretStr("memory://"), api_max_body_bytes=MAX_BODY_BYTES))
+        self.wiring = Wiring(
+            Settings(broker_url=SecretStr("memory://"), broker_transport="lists", api_max_body_bytes=MAX_BODY_BYTES)
+        )
         self.wiring.clock = self.clock  # type: ignore[assignment]
         self.broker = MemoryBroker(monkeypatch, self.wiring.catalog.stages.values())
         vars(self.wiring).update(records=self.records, payloads=self.payloads, app=self.broker.app)

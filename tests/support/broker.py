@@ -40,7 +40,7 @@ class MemoryBroker:
     """An app with a broker of its own; `is_down` makes it take no messages."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, stages: Iterable[AnyStage], log: list[str] | None = None):
-        self.app = create_app(Settings(broker_url=SecretStr("memory://")), stages)
+        self.app = create_app(Settings(broker_url=SecretStr("memory://"), broker_transport="lists"), stages)
         self.log = [] if log is None else log
         self.is_down = False
         put = Channel._put

@@ -244,7 +244,10 @@ def outcomes(stage: JobView) -> list[str | None]:
 
 def _environ(data_dir: Path, settings: dict[str, object]) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
-    chosen = {"api_port": 0, "allow_networks": LOOPBACK, **settings, "data_dir": data_dir}
+    # The one setting that comes from outside, so that the same tests run on either transport.
+    transport = os.environ.get("PENSTOCK_BROKER_TRANSPORT", "streams")
+    own = {"api_port": 0, "allow_networks": LOOPBACK, "broker_transport": transport}
+    chosen = {**own, **settings, "data_dir": data_dir}
     return inherited | {f"PENSTOCK_{name.upper()}": str(value) for name, value in chosen.items()}
 
 

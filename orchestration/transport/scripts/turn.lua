@@ -3,19 +3,17 @@
 -- What it writes replaces what it deletes, so it may run when the server is out of memory.
 -- KEYS: per queue the delayed set (zset), the redelivery stream, one stream per lane; then one stream per ack
 -- ARGV: group, consumer, credit, number of queues, number of lanes, lane to read one message of first or 0,
---       most to move, then one entry id per ack
--- Returns: ms until the next message is due or -1; ids whose ack came too late;
+--       most delayed messages to move or 0 not to look, then one entry id per ack
+-- Returns: ms until the next message is due, or -1 if there is none or it was not looked for;
 --          entries {queue from 0, stream from 0 (0: redelivery), id, fields}
 local group, consumer, credit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local queues, lanes, favoured, most = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local stride = lanes + 2
-local late, entries, next_ms = {}, {}, -1
+local entries, next_ms = {}, -1
 
 for i = 8, #ARGV do
   local stream = KEYS[queues * stride + i - 7]
-  if redis.call('XACK', stream, group, ARGV[i]) == 0 then
-    late[#late + 1] = ARGV[i]
-  end
+  redis.call('XACK', stream, group, ARGV[i])
   redis.call('XDEL', stream, ARGV[i])
 end
 
@@ -70,12 +68,15 @@ local function take_of_all(place, most_of_it)
   end
 end
 
-if credit > 0 then
+if most > 0 then
   local now = redis.call('TIME')
   local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
   for queue = 0, queues - 1 do
     promote(queue, now_ms)
   end
+end
+
+if credit > 0 then
   take_of_all(0, credit)
   if favoured > 0 then
     take_of_all(favoured, 1)
@@ -84,4 +85,4 @@ if credit > 0 then
     take_of_all(lane, credit)
   end
 end
-return {next_ms, late, entries}
+return {next_ms, entries}
