@@ -194,12 +194,16 @@ class Channel(stock.Channel):  # type: ignore[misc]
             return 1  # Celery's worker_disable_prefetch put its own rule there, which only says yes or no
         return min(qos.prefetch_count - qos.outstanding, MOST_AT_ONCE) if qos.prefetch_count else MOST_AT_ONCE
 
+    @property
+    def has_credit(self) -> bool:
+        """Whether one more message may be delivered."""
+        return bool(self.qos.can_consume())
+
     def deliver(self, tag: Tag, payload: Payload) -> None:
         """Hand a message to its consumer."""
         if tag.queue not in self.connection._callbacks:
             # Cancelled while the message was on its way.
-            self.member.ledger.put_back_dropped([str(tag)])
-            self.member.settle()
+            self.member.hand_back([tag])
             return
         self.connection._deliver(payload, tag.queue)
         if tag.queue in self._unacknowledged:
@@ -217,13 +221,20 @@ class Channel(stock.Channel):  # type: ignore[misc]
         else:
             super()._poll_error(kind, **options)
 
+    def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
+        """Get one message, or None."""
+        message = super().basic_get(queue, no_ack, **kwargs)
+        if message is not None and no_ack and self._is_stream(queue):
+            self.qos.ack(message.delivery_tag)
+        return message
+
     def _get(self, queue: str) -> Payload:
         if not self._is_stream(queue):
             payload: Payload = super()._get(queue)
             return payload
         keys = self.options.queue(queue)
         self.member.join(keys)
-        _, entries = self._line.run(scripts.TURN, *self.member.turn((keys,), (), 1))
+        *_, entries = self._line.run(scripts.TURN, *self.member.turn((keys,), (), 1))
         if not entries:
             raise Empty
         _, place, entry_id, fields = entries[0]

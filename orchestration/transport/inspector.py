@@ -80,7 +80,8 @@ class Inspector:
         keys = self._options.queue(queue)
         present: set[str] = set()
         left = most
-        for key in (*keys.streams, keys.delayed):
+        # In the direction in which messages move, so that none is overtaken; a retry goes back to the delayed ones.
+        for key in (keys.delayed, *keys.lanes, keys.redelivery, keys.delayed):
             cursor = b"0"
             while cursor and left > 0 and len(present) < len(task_ids):
                 cursor, found = self._line.run(scripts.FIND, (key,), (cursor, min(PAGE, left), *task_ids))

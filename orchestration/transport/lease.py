@@ -65,7 +65,7 @@ class Lease:
     @property
     def is_settled(self) -> bool:
         """Whether it was held without a break for as long as a lease lasts."""
-        return self._since is not None and self._monotonic() - self._since >= self._lease_s
+        return self.is_held and self._since is not None and self._monotonic() - self._since >= self._lease_s
 
     def _run(self) -> None:
         while not self._stop.wait(min(MOST_BETWEEN_BEATS_S, self._lease_s / 4)):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ReadOnlyError
 
 from orchestration.transport.scripts import Argument, Script
 
@@ -24,33 +24,42 @@ class Line:
     def __init__(self, pool: Callable[[], Pool]) -> None:
         """`pool` is asked for a connection in the process that uses it: none is inherited through a fork."""
         self._pool = pool
-        self._connection: Any = None
+        self._home: Pool = None
         self._pid = 0
+        # Public and without effects: kombu's poller looks at it, also while connecting fails.
+        self.connection: Any = None
 
-    @property
-    def connection(self) -> Any:
-        """redis-py's connection; raises its errors when the server does not answer."""
-        if self._connection is None or self._pid != os.getpid():
-            self._connection, self._pid = self._pool().get_connection(), os.getpid()
-        return self._connection
+    def open(self) -> None:
+        """Connect, unless there is a connection. Raises redis-py's errors when the server does not answer."""
+        if self.connection is None or self._pid != os.getpid():
+            self._home, self._pid = self._pool(), os.getpid()
+            self.connection = self._home.get_connection()
+        elif self.connection._sock is None:
+            self.connection.connect()
 
     @property
     def is_open(self) -> bool:
         """Whether there is a socket."""
-        return self._connection is not None and self._connection._sock is not None
+        return self.connection is not None and self.connection._sock is not None
 
     def is_on(self, connection: object) -> bool:
         """Whether this is our connection."""
-        return self._connection is connection
+        return self.connection is connection
 
     def send(self, *command: Argument, check_health: bool = False) -> None:
         """Write one command and do not wait."""
+        self.open()
         connection = self.connection
         connection.send_packed_command(connection.pack_command(*command), check_health=check_health)
 
     def read(self) -> Any:
         """The next reply. Raises redis-py's errors; after any but a `ResponseError` the connection is closed."""
-        return self._connection.read_response()
+        try:
+            return self.connection.read_response()
+        except ReadOnlyError:
+            # The master became a replica: the next connection will be to another.
+            self.close()
+            raise
 
     def ask(self, *command: Argument) -> Any:
         """Send a command and wait for its reply."""
@@ -73,6 +82,9 @@ class Line:
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""
-        connection, self._connection = self._connection, None
-        if connection is not None and self._pid == os.getpid():
-            connection.disconnect()
+        if self.connection is not None and self._pid == os.getpid():
+            # Before it is forgotten: the poller has to know whose it was.
+            self.connection.disconnect()
+            # A pool counts what it gave out, and gives out no more than so many.
+            self._home.release(self.connection)
+        self.connection = None

@@ -7,7 +7,6 @@ import logging
 import os
 import platform
 import threading
-import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 1000
 """Entries that one call of a script moves: the server does nothing else meanwhile."""
-LEAVE_WITHIN_S = 3.0
 
 _members: dict[tuple[int, str], Member] = {}
 _members_lock = threading.Lock()
@@ -57,10 +55,11 @@ class Member:
         self._line = Line(lambda: pool)
         # The lease's thread must not wait for anything else.
         self._lease_line = Line(lambda: pool)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._lease = Lease(self._beat, self._chores, options.lease_s)
         self._scannable: list[bytes] = []
         self._readers = 0
+        self._unsure = False
         self._joined = False
 
     # the lease
@@ -98,6 +97,8 @@ class Member:
         if self._scannable:
             self._recover([self._options.queue(name.decode()) for name in self._scannable])
         self._settle(self._lease_line)
+        if self._unsure:
+            self.reconcile()
 
     def _recover(self, queues: Iterable[QueueKeys]) -> None:
         options = self._options
@@ -116,15 +117,28 @@ class Member:
 
     def reading(self, by: int) -> None:
         """A reader came (1) or went (-1). Readers take the acks along with their reading."""
-        self._readers += by
+        with self._lock:
+            self._readers += by
+            # What was on its way to a reader that went is nobody's.
+            self._unsure = by < 0
+
+    def hand_back(self, tags: Iterable[Tag]) -> None:
+        """Give back what no consumer has seen."""
+        self.ledger.put_back_dropped(map(str, tags))
+        self.settle()
 
     def settle(self) -> None:
         """Send what readers will not take along; what fails is sent again with the next beat."""
         if self._readers == 0 or self.ledger.has_returns:
-            with contextlib.suppress(redis.exceptions.RedisError, OSError), self._lock:
+            with contextlib.suppress(redis.exceptions.RedisError, OSError):
                 self._settle(self._line)
 
     def _settle(self, line: Line) -> None:
+        # What is on its way is in no list of the ledger: whoever reconciles has to wait for it.
+        with self._lock:
+            self._settle_locked(line)
+
+    def _settle_locked(self, line: Line) -> None:
         ledger = self.ledger
         if acks := ledger.take_acks():
             try:
@@ -163,16 +177,25 @@ class Member:
             )
 
     def turn(
-        self, queues: Iterable[QueueKeys], acks: Iterable[str], credit: int, *, favoured: int = 0, promote: bool = True
+        self,
+        queues: Iterable[QueueKeys],
+        acks: Iterable[str],
+        credit: int,
+        *,
+        promote: bool = True,
+        in_order: int = 0,
+        shares: int = 0,
     ) -> tuple[list[str], list[str | int]]:
         """Keys and arguments of turn.lua."""
         reading = list(queues)
         tags = [tag for tag in map(Tag.parse, acks) if tag is not None]
         keys = [key for queue in reading for key in queue.for_turn]
         keys += [self._options.queue(tag.queue).streams[tag.place] for tag in tags]
-        steps = len(self._options.steps)
+        lanes = len(self._options.steps)
+        share = self._options.lower_lane_share if lanes > 1 else 0
         return keys, [
-            *(GROUP, self.name, credit, len(reading), steps, favoured, MOST_AT_ONCE if promote else 0),
+            *(GROUP, self.name, credit, len(reading), lanes, MOST_AT_ONCE if promote else 0),
+            *(share, in_order, shares),
             *(tag.entry_id for tag in tags),
         ]
 
@@ -180,9 +203,11 @@ class Member:
 
     def reconcile(self) -> None:
         """Give back what the server thinks we hold and we do not: its delivery was lost with a connection."""
-        if self._readers:
-            return
         with self._lock:
+            # With a reader, what is on its way to it is not yet known either.
+            if self._readers:
+                return
+            self._unsure = False
             for queue in list(self._queues.values()):
                 unknown = [str(tag) for tag in self._pending(queue) if str(tag) not in self.ledger]
                 self._hand_back(self._line, unknown, failed=False)
@@ -200,15 +225,12 @@ class Member:
         self._lease.stop()
         self.ledger.drop_all()
         self._readers = 0
-        give_up_at = time.monotonic() + LEAVE_WITHIN_S
-        while time.monotonic() < give_up_at:
-            try:
+        # Once more because a connection that idled may have died; if the server is gone the lease runs out.
+        for _ in range(2):
+            with contextlib.suppress(redis.exceptions.RedisError, OSError):
                 self._settle(self._line)
                 self.reconcile()
                 self._line.ask("DEL", self._fleet.alive + self.name)
-            except (redis.exceptions.RedisError, OSError):
-                time.sleep(0.1)
-            else:
                 break
         self._line.close()
         self._lease_line.close()

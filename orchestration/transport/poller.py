@@ -28,6 +28,7 @@ class Poller(stock.MultiChannelPoller):  # type: ignore[misc]
         reader = channel.reader
         for line, kind in ((reader.turns, TURN), (reader.waits, WAIT)):
             if not line.is_open or (channel, line, kind) not in self._chan_to_sock:
+                line.open()
                 self._register(channel, line, kind)
         reader.arm()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections import deque
 from queue import Empty
 from typing import Any
 
@@ -30,6 +31,10 @@ MOST_AT_ONCE = 100
 """Messages read in one turn when there is no prefetch limit."""
 BETWEEN_PROMOTIONS_S = 0.1
 """How often a busy reader looks for messages that have become due; an idle one looks each time."""
+
+
+Arrived = tuple[Tag, list[bytes]]
+"""A message, and what its entry says."""
 
 
 class Reader:
@@ -51,8 +56,8 @@ class Reader:
         self._waiting_for: list[QueueKeys] = []
         self._found_all = False
         self._next_due_ms = -1
-        self._in_order = 0  # messages since a lower lane was favoured
-        self._favours = 0
+        self._in_order = 0  # messages since a lower lane had its share
+        self._shares = 0
 
     @property
     def is_idle(self) -> bool:
@@ -85,15 +90,14 @@ class Reader:
             raise
 
     def _turn(self) -> tuple[list[str], list[str | int]]:
-        acks = self._turning or ()
-        return self._member.turn(self._reading, acks, self._credit, favoured=self._favoured(), promote=self._promotes)
-
-    def _favoured(self) -> int:
-        """Which lower lane is served first this time, so that the upper ones cannot starve it; mostly none."""
-        lower = len(self._options.steps) - 1
-        if not lower or self._in_order < self._options.lower_lane_share - 1:
-            return 0
-        return 2 + self._favours % lower
+        return self._member.turn(
+            self._reading,
+            self._turning or (),
+            self._credit,
+            promote=self._promotes,
+            in_order=self._in_order,
+            shares=self._shares,
+        )
 
     def _put_back(self) -> None:
         acks, self._turning = self._turning, None
@@ -102,7 +106,7 @@ class Reader:
     def on_turn(self) -> bool:
         """Read what a turn returned. Raises `queue.Empty` when nothing was delivered."""
         try:
-            next_due_ms, entries = self.turns.read()
+            next_due_ms, self._in_order, self._shares, entries = self.turns.read()
         except NoScriptError:
             self._resend_turn()
             raise Empty from None
@@ -117,12 +121,12 @@ class Reader:
             self._found_all = len(entries) < self._credit and self._promotes
             if len(entries) < self._credit:
                 self._promoted_at = -math.inf
-        if self._credit and self._favoured():
-            self._in_order -= self._options.lower_lane_share
-            self._favours += 1
-        for index, place, entry_id, fields in entries:
-            self._deliver(Tag(entry_id.decode(), place, self._reading[index].queue), fields)
-        return self._delivered_any(len(entries))
+        return self._deliver(
+            [
+                (Tag(entry_id.decode(), place, self._reading[index].queue), fields)
+                for index, place, entry_id, fields in entries
+            ]
+        )
 
     def _resend_turn(self) -> None:
         # After SCRIPT FLUSH or a restart of the server.
@@ -150,23 +154,28 @@ class Reader:
         finally:
             self._waiting = self._found_all = False
         streams = {stream: (queue, place) for queue in self._waiting_for for place, stream in enumerate(queue.streams)}
-        count = 0
+        arrived: list[Arrived] = []
         # RESP3 has a map here, RESP2 pairs.
         for stream, entries in reply.items() if isinstance(reply, dict) else reply or ():
             queue, place = streams[stream.decode()]
-            for entry_id, fields in entries:
-                self._deliver(Tag(entry_id.decode(), place, queue.queue), fields)
-                count += 1
-        return self._delivered_any(count)
+            arrived += [(Tag(entry_id.decode(), place, queue.queue), fields) for entry_id, fields in entries]
+        # When several streams filled before the server began to wait it sends one message of each.
+        arrived.sort(key=lambda each: each[0].place)
+        return self._deliver(arrived)
 
-    def _deliver(self, tag: Tag, fields: list[bytes]) -> None:
-        self._in_order += 1
-        self._channel.deliver(tag, unseal(fields, tag))
-
-    @staticmethod
-    def _delivered_any(count: int) -> bool:
-        if not count:
+    def _deliver(self, arrived: list[Arrived]) -> bool:
+        """Hand over what the credit allows, and give back the rest. Raises `queue.Empty` when nothing came."""
+        if not arrived:
             raise Empty
+        left = deque(arrived)
+        try:
+            while left and self._channel.has_credit:
+                tag, fields = left.popleft()
+                self._channel.deliver(tag, unseal(fields, tag))
+        finally:
+            # Also when a consumer raised.
+            if left:
+                self._member.hand_back([tag for tag, _ in left])
         return True
 
     def finish(self) -> None:

@@ -1,8 +1,8 @@
 """Broker URLs: what Celery is told, and what redis-py is told.
 
 kombu's own reading of URLs gets three of them wrong for a transport that is named explicitly: with `redis+socket://`
-it picks the stock transport, `rediss://` loses the TLS options of its query, and of a `sentinel://` URL with several
-hosts one is left once the first did not answer.
+it picks the stock transport, `rediss://` without further options becomes plain TCP, and of a `sentinel://` URL with
+several hosts one is left once the first did not answer.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,8 @@ def _unix(url: str) -> str:
 
 def _joined(urls: list[str]) -> str:
     """Several URLs of one group of sentinels as one; the credentials of the first, path and query of the last."""
-    first, *rest = [urlsplit(url) for url in urls]
+    scheme = urlsplit(urls[0]).scheme
+    first, *rest = [urlsplit(url if "://" in url else f"{scheme}://{url}") for url in urls]
     last = rest[-1]
     hosts = ",".join([first.netloc, *(part.netloc.rpartition("@")[2] for part in rest)])
     return f"{first.scheme}://{hosts}{last.path}" + (f"?{last.query}" if last.query else "")

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Looks for messages of some tasks in one stretch of a stream, or of the delayed set.
 -- KEYS: stream or delayed set (zset)
--- ARGV: where to begin (an entry id, or a rank), most to look at, then task ids
+-- ARGV: where to begin (an entry id, or a rank from the end), most to look at, then task ids
 -- Returns: where to go on or '' at the end; task ids found
 local wanted, found, most = {}, {}, tonumber(ARGV[2])
 for i = 3, #ARGV do
@@ -14,7 +14,8 @@ local function note(task)
 end
 if redis.call('TYPE', KEYS[1]).ok == 'zset' then
   local from = tonumber(ARGV[1])
-  local members = redis.call('ZRANGE', KEYS[1], from, from + most - 1)
+  -- From the end, since what becomes due leaves at the front and would shift the rest.
+  local members = redis.call('ZRANGE', KEYS[1], from, from + most - 1, 'REV')
   for _, member in ipairs(members) do
     note(cmsgpack.unpack(member)[2])
   end

@@ -24,14 +24,17 @@ for i = 2, #KEYS do
       end
     until #entries == 0
     if #groups > 0 then
-      -- Without the counter the group's lag would be unknown from here on.
-      local info, added = redis.call('XINFO', 'STREAM', stream), 0
+      -- Everything that was added counts as read, and nothing unread as deleted: otherwise the group's lag would be
+      -- unknown from here on.
+      local info, facts = redis.call('XINFO', 'STREAM', stream), {}
       for j = 1, #info, 2 do
-        if info[j] == 'entries-added' then
-          added = info[j + 1]
-        end
+        facts[info[j]] = info[j + 1]
       end
-      redis.call('XGROUP', 'SETID', stream, ARGV[1], '$', 'ENTRIESREAD', added)
+      redis.call('XGROUP', 'SETID', stream, ARGV[1], '$', 'ENTRIESREAD', facts['entries-added'])
+      if facts['max-deleted-entry-id'] ~= '0-0' then
+        redis.call('XSETID', stream, facts['last-generated-id'], 'ENTRIESADDED', facts['entries-added'],
+          'MAXDELETEDID', '0-1')
+      end
     end
   end
 end

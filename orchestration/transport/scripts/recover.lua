@@ -5,7 +5,14 @@
 -- Returns: number moved, number of new dead letters
 local group, limit, lanes, most = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local stride = lanes + 2
-local moved, dead = 0, 0
+local moved, dead, alive = 0, 0, {}
+
+local function is_alive(consumer)
+  if alive[consumer] == nil then
+    alive[consumer] = redis.call('EXISTS', ARGV[2] .. consumer) == 1
+  end
+  return alive[consumer]
+end
 
 local function move(first, stream, id, consumer)
   local entry = redis.call('XRANGE', stream, id, id)[1]
@@ -40,7 +47,7 @@ local function recover(first, stream)
     for i = 1, #info, 2 do
       facts[info[i]] = info[i + 1]
     end
-    if redis.call('EXISTS', ARGV[2] .. facts.name) == 0 then
+    if not is_alive(facts.name) then
       for _, pending in ipairs(redis.call('XPENDING', stream, group, '-', '+', most, facts.name)) do
         move(first, stream, pending[1], facts.name)
       end

@@ -2,19 +2,48 @@
 -- One turn of a consumer: acknowledge, move what is due into its lane, read in lane order up to the credit.
 -- What it writes replaces what it deletes, so it may run when the server is out of memory.
 -- KEYS: per queue the delayed set (zset), the redelivery stream, one stream per lane; then one stream per ack
--- ARGV: group, consumer, credit, number of queues, number of lanes, lane to read one message of first or 0,
---       most delayed messages to move or 0 not to look, then one entry id per ack
+-- ARGV: group, consumer, credit, number of queues, number of lanes, most delayed messages to move or 0 not to look,
+--       share of the lower lanes (one message in so many) or 0, messages read in order since a lower lane had its
+--       share, shares had so far, then one entry id per ack
 -- Returns: ms until the next message is due, or -1 if there is none or it was not looked for;
+--          messages read in order and shares as they are now;
 --          entries {queue from 0, stream from 0 (0: redelivery), id, fields}
 local group, consumer, credit = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local queues, lanes, favoured, most = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local queues, lanes, most = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local share, in_order, shares = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local FIRST_ACK = 10
 local stride = lanes + 2
 local entries, next_ms = {}, -1
 
-for i = 8, #ARGV do
-  local stream = KEYS[queues * stride + i - 7]
+local function field(facts, name)
+  for i = 1, #facts, 2 do
+    if facts[i] == name then
+      return facts[i + 1]
+    end
+  end
+end
+
+-- Once the last entry read is deleted while an earlier one is pending, the server takes it for possible that unread
+-- ones were deleted too, and the group's lag for unknown. None ever are: tell it so, or nothing can scale by it.
+local function keep_lag(stream)
+  local groups = redis.pcall('XINFO', 'GROUPS', stream)
+  if groups.err or not groups[1] or field(groups[1], 'lag') then
+    return
+  end
+  local info = redis.call('XINFO', 'STREAM', stream)
+  redis.call('XSETID', stream, field(info, 'last-generated-id'), 'ENTRIESADDED', field(info, 'entries-added'),
+    'MAXDELETEDID', '0-1')
+end
+
+local touched = {}
+for i = FIRST_ACK, #ARGV do
+  local stream = KEYS[queues * stride + i - FIRST_ACK + 1]
   redis.call('XACK', stream, group, ARGV[i])
   redis.call('XDEL', stream, ARGV[i])
+  touched[stream] = true
+end
+for stream in pairs(touched) do
+  keep_lag(stream)
 end
 
 local function promote(queue, now_ms)
@@ -37,35 +66,58 @@ local function promote(queue, now_ms)
   end
 end
 
-local function take(queue, place, count)
+-- Reads up to `count` messages of one stream; returns how many there were.
+local function read(queue, place, count)
   local stream = KEYS[queue * stride + 2 + place]
-  local read = {'XREADGROUP', 'GROUP', group, consumer, 'COUNT', count, 'STREAMS', stream, '>'}
-  local reply = redis.pcall(unpack(read))
+  local command = {'XREADGROUP', 'GROUP', group, consumer, 'COUNT', count, 'STREAMS', stream, '>'}
+  local reply = redis.pcall(unpack(command))
   if reply and reply.err then
     if not string.find(reply.err, 'NOGROUP', 1, true) then
       return error(reply.err)
     end
     -- From 0, never $: what was published before the group was lost must be read.
     redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
-    reply = redis.call(unpack(read))
+    reply = redis.call(unpack(command))
   end
   if not reply then
-    return
+    return 0
   end
   for _, entry in ipairs(reply[1][2]) do
     entries[#entries + 1] = {queue, place, entry[1], entry[2]}
-    credit = credit - 1
   end
+  return #reply[1][2]
 end
 
-local function take_of_all(place, most_of_it)
+local function read_lane(place, count)
+  local had = 0
   for queue = 0, queues - 1 do
-    local count = math.min(credit, most_of_it)
-    if count <= 0 then
-      return
+    if had < count then
+      had = had + read(queue, place, count - had)
     end
-    take(queue, place, count)
   end
+  return had
+end
+
+local function read_in_order(count)
+  local had = 0
+  for place = 0, lanes do
+    if had < count then
+      had = had + read_lane(place, count - had)
+    end
+  end
+  return had
+end
+
+-- The lower lanes have their shares in turn; one that is empty passes it on.
+local function read_share()
+  local first = shares
+  shares = shares + 1
+  for i = 0, lanes - 2 do
+    if read_lane(2 + (first + i) % (lanes - 1), 1) == 1 then
+      return 1
+    end
+  end
+  return 0
 end
 
 if most > 0 then
@@ -76,13 +128,15 @@ if most > 0 then
   end
 end
 
-if credit > 0 then
-  take_of_all(0, credit)
-  if favoured > 0 then
-    take_of_all(favoured, 1)
+while credit > 0 do
+  local wanted = share > 0 and math.min(credit, share - 1 - in_order) or credit
+  local had = wanted > 0 and read_in_order(wanted) or 0
+  in_order, credit = in_order + had, credit - had
+  if had < wanted then
+    break
   end
-  for lane = 1, lanes do
-    take_of_all(lane, credit)
+  if share > 0 and in_order >= share - 1 and credit > 0 then
+    in_order, credit = 0, credit - read_share()
   end
 end
-return {next_ms, entries}
+return {next_ms, in_order, shares, entries}
