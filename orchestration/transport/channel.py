@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import uuid
 from functools import cached_property
 from queue import Empty
@@ -45,7 +46,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self._streams: set[str] = set()
         self._unacknowledged: set[str] = set()
         self._lists: list[str] = []
-        self._tags = map(f"{uuid.uuid4().hex}.{{}}".format, itertools.count())
+        self._tag_prefix, self._tag_numbers = uuid.uuid4().hex, itertools.count()
         self._line = Line(lambda: self.pool)
         self._publisher = Publisher(lambda: self.pool, self.options.publish_patience_s)
         super().__init__(connection, **kwargs)
@@ -85,7 +86,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def _next_delivery_tag(self) -> str:
         # kombu's UUID asks the kernel for randomness, which lets other threads in on every publish.
-        return next(self._tags)
+        return f"{self._tag_prefix}.{os.getpid()}.{next(self._tag_numbers)}"
 
     def _is_stream(self, queue: str, payload: Payload | None = None) -> bool:
         if queue in self._replies:

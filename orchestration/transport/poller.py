@@ -13,10 +13,8 @@ class Poller(stock.MultiChannelPoller):  # type: ignore[misc]
     """Lists and publish/subscribe are polled as they were: control, events and replies use them."""
 
     def on_poll_init(self, poller: Any) -> None:
+        # The stock poller looks for messages to restore here, in lists that few connections read.
         self.poller = poller
-
-    def maybe_restore_messages(self) -> None:
-        """Nothing is recovered by its age."""
 
     def on_poll_start(self) -> None:
         super().on_poll_start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -40,8 +41,7 @@ class Publisher:
     def __init__(self, pool: Callable[[], Pool], patience_s: float) -> None:
         self._line = Line(pool)
         self._patience_s = patience_s
-        self._name = _fresh_name()
-        self._number = 0
+        self._name, self._number, self._pid = _fresh_name(), 0, os.getpid()
 
     def publish(self, queue: QueueKeys, payload: dict[str, Any], priority: int) -> None:
         """Append a message.
@@ -88,6 +88,9 @@ class Publisher:
                 time.sleep(BETWEEN_TRIES_S)
 
     def _next(self) -> Publication:
+        if self._pid != os.getpid():
+            # A forked child that went on counting would be taken for its parent repeating itself.
+            self._name, self._number, self._pid = _fresh_name(), 0, os.getpid()
         self._number += 1
         return Publication(self._name, self._number)
 

@@ -43,9 +43,6 @@ class QoS(stock.QoS):  # type: ignore[misc]
         else:
             self.ack(delivery_tag)
 
-    def restore_visible(self, *_args: object, **_kwargs: object) -> None:
-        """Nothing is recovered by its age."""
-
     def restore_unacked_once(self, stderr: Any = None) -> None:
         """Push nothing back when a channel closes: its tasks go on, and would run a second time."""
         if self._delivered:
