@@ -14,6 +14,9 @@ from orchestration.transport.keys import Tag
 
 Payload = dict[str, Any]
 
+DELIVERY_COUNT = "x-delivery-count"
+"""The header that says how many deliveries of the message failed; RabbitMQ's quorum queues named it."""
+
 _encode = JSONEncoder(separators=(",", ":")).encode
 
 
@@ -66,16 +69,17 @@ def _decode(head: bytes) -> Payload:
 def unseal(fields: list[bytes], tag: Tag) -> Payload:
     """Make kombu's message of an entry.
 
-    What was delivered before is marked as AMQP does it, and carries the number of its failed deliveries under the
-    name that RabbitMQ's quorum queues gave it.
+    What was delivered before is marked as AMQP does it, and carries the number of its failed deliveries.
     """
     entry = dict(zip(fields[::2], fields[1::2], strict=True))
     payload = _decode(entry[b"h"])
     payload["body"] = entry[b"b"]
-    properties = payload["properties"]
+    headers, properties = payload["headers"], payload["properties"]
     properties["delivery_tag"] = str(tag)
+    # Celery copies the headers of a task to its retries, which are new messages.
+    for mark in ("redelivered", DELIVERY_COUNT):
+        headers.pop(mark, None)
     if tag.place == 0:
-        payload["headers"]["redelivered"] = True
-        payload["headers"]["x-delivery-count"] = int(entry.get(b"n", 0))
+        headers |= {"redelivered": True, DELIVERY_COUNT: int(entry.get(b"n", 0))}
         properties["delivery_info"]["redelivered"] = True
     return payload

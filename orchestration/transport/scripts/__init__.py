@@ -20,18 +20,24 @@ class Script:
         return ("EVALSHA", self.sha, len(keys), *keys, *arguments)
 
 
-def _load(name: str) -> Script:
-    source = files(__name__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+def _load(name: str, prelude: str = "") -> Script:
+    # The line with the flags has to be the first.
+    flags, rest = _read(name).split("\n", 1)
+    source = "\n".join((flags, _read(prelude) if prelude else "", rest))
     # The server names scripts by SHA-1; nothing is secured by it.
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def _read(name: str) -> str:
+    return files(__name__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
 BEAT = _load("beat")
 DELETE = _load("delete")
 DEPTH = _load("depth")
 FIND = _load("find")
-HAND_BACK = _load("hand_back")
+HAND_BACK = _load("hand_back", prelude="lag")
 PUBLISH = _load("publish")
 PURGE = _load("purge")
-RECOVER = _load("recover")
-TURN = _load("turn")
+RECOVER = _load("recover", prelude="lag")
+TURN = _load("turn", prelude="lag")

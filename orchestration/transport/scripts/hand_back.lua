@@ -27,6 +27,7 @@ for i = 6, #ARGV do
       end
       given = given + 1
     end
+    keep_lag(stream)
   end
 end
 return given

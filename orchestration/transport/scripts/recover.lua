@@ -51,6 +51,7 @@ local function recover(first, stream)
       for _, pending in ipairs(redis.call('XPENDING', stream, group, '-', '+', most, facts.name)) do
         move(first, stream, pending[1], facts.name)
       end
+      keep_lag(stream)
       if facts.pending <= most then
         redis.call('XGROUP', 'DELCONSUMER', stream, group, facts.name)
       end
