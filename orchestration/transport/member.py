@@ -201,11 +201,13 @@ class Member:
 
     # coming back, and leaving
 
-    def reconcile(self) -> None:
-        """Give back what the server thinks we hold and we do not: its delivery was lost with a connection."""
+    def reconcile(self, *, readers: int = 0) -> None:
+        """Give back what the server thinks we hold and we do not: its delivery was lost with a connection.
+
+        `readers` is 1 for a reader to which nothing is on its way; to others something may be.
+        """
         with self._lock:
-            # With a reader, what is on its way to it is not yet known either.
-            if self._readers:
+            if self._readers > readers:
                 return
             self._unsure = False
             for queue in list(self._queues.values()):

@@ -29,6 +29,8 @@ LONGEST_WAIT_MS = 1000
 """Bounds how late a message may be seen whose delay began while we waited."""
 MOST_AT_ONCE = 100
 """Messages read in one turn when there is no prefetch limit."""
+DOUBT_S = 3.0
+"""How long after a connection broke the server may still act on what came over it."""
 BETWEEN_PROMOTIONS_S = 0.1
 """How often a busy reader looks for messages that have become due; an idle one looks each time."""
 
@@ -56,6 +58,7 @@ class Reader:
         self._waiting_for: list[QueueKeys] = []
         self._found_all = False
         self._next_due_ms = -1
+        self._doubts: deque[float] = deque()  # when to look for deliveries that were lost with a connection
         self._in_order = 0  # messages since a lower lane had its share
         self._shares = 0
 
@@ -68,6 +71,8 @@ class Reader:
         """Send what there is to send. Called before each poll."""
         if self._turning is not None:
             return
+        if self._doubts and not self._waiting and time.monotonic() >= self._doubts[0]:
+            self._reconcile()
         acks = self._member.ledger.take_acks()
         credit = 0 if self._waiting or not self._member.may_read else self._channel.credit()
         if not self.queues:
@@ -76,6 +81,11 @@ class Reader:
             self._send_turn(acks, credit)
         elif credit:
             self._send_wait()
+
+    def _reconcile(self) -> None:
+        # Now, while no reply is due, what the server has sent us is what we know of.
+        self._member.reconcile(readers=1)
+        self._doubts.popleft()
 
     def _send_turn(self, acks: list[str], credit: int) -> None:
         # Each queue is the first one in turn; within a lane the first is served first.
@@ -190,7 +200,10 @@ class Reader:
         if self._turning is not None and self.turns.is_on(connection):
             self._put_back()
         if self.waits.is_on(connection):
-            self._waiting = False
+            self._waiting = self._found_all = False
+        # A second time, for what the server only then got to read.
+        now = time.monotonic()
+        self._doubts = deque((now, now + DOUBT_S))
 
     def close(self) -> None:
         """Close both connections."""

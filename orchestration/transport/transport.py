@@ -36,10 +36,15 @@ class Transport(stock.Transport):  # type: ignore[misc]
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """Let Celery's event loop poll our connections."""
         super().register_with_event_loop(connection, _ReadersOnce(loop))
+        self.cycle.wake_after = lambda delay_s: loop.call_later(delay_s, _nothing)
 
     def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
         """The URL for people to read."""
         return uri if include_password else _SECRETS.sub(rf"\g<1>{mask}", uri)
+
+
+def _nothing() -> None:
+    """What a timer calls that shall only wake the loop."""
 
 
 class _ReadersOnce:
