@@ -28,8 +28,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 1.0
 class Poller(stock.MultiChannelPoller):  # type: ignore[misc]
     """Lists and publish/subscribe are polled as they were: control, events and replies use them.
 
-    In Celery's event loop, which `wake_after` seconds polls again, a connection that broke is replaced here. Celery would take the error for the end of all it
-    has: it forgets what it had received, and prefork forgets what it had handed to a child, which runs it all the same.
+    In Celery's event loop, which `wake_after` makes poll again in so many seconds, a connection that broke is replaced
+    here. Celery would take the error for the end of all it has: it forgets what it had received, and prefork forgets
+    what it had handed to a child, which runs it all the same.
     """
 
     def __init__(self) -> None:
