@@ -59,6 +59,8 @@ def _unix(url: str) -> str:
 def _joined(urls: list[str]) -> str:
     """Several URLs of one group of sentinels as one; the credentials of the first, path and query of the last."""
     scheme = urlsplit(urls[0]).scheme
+    if scheme != "sentinel":
+        raise ValueError("several brokers in one URL are sentinels; name one server, or put sentinels before several")
     first, *rest = [urlsplit(url if "://" in url else f"{scheme}://{url}") for url in urls]
     last = rest[-1]
     hosts = ",".join([first.netloc, *(part.netloc.rpartition("@")[2] for part in rest)])
@@ -74,13 +76,25 @@ def read_url(url: str, tls: Mapping[str, Any] | None = None) -> Target:
     >>> read_url("sentinel://a,b:26380/1?master_name=m").sentinels
     (('a', 26379), ('b', 26380))
 
-    Raises `ValueError` for another scheme.
+    Raises `ValueError` for another scheme, or a database that is no number.
     """
     url = _canonical(url)
+    _check_database(url)
     target = _read_sentinel(url) if url.startswith("sentinel://") else Target(parse_url(url))
+    if (verify := target.parameters.get("ssl_cert_reqs")) is not None:
+        # Celery's documentation spells these as the constants of `ssl`.
+        target.parameters["ssl_cert_reqs"] = verify.removeprefix("CERT_").lower()
     if tls:
         target.parameters.update(tls, connection_class=SSLConnection)
     return target
+
+
+def _check_database(url: str) -> None:
+    """redis-py would take 0 for a name, and a mistyped URL for another database."""
+    parts = urlsplit(url)
+    database = parts.path.strip("/")
+    if parts.scheme != "unix" and database and not database.isdecimal():
+        raise ValueError(f"the database of a broker URL is a number, not {database!r}")
 
 
 def _read_sentinel(url: str) -> Target:
