@@ -55,7 +55,8 @@ class Line:
     def read(self) -> Any:
         """The next reply. Raises redis-py's errors; after any but a `ResponseError` the connection is closed."""
         try:
-            return self.connection.read_response()
+            # The default of connections that sentinels manage is to stay open.
+            return self.connection.read_response(disconnect_on_error=True)
         except ReadOnlyError:
             # The master became a replica: the next connection will be to another.
             self.close()

@@ -140,6 +140,18 @@ def test_sentinels_and_the_name_of_their_master_are_kept():
     assert (pool.service_name, pool.sentinel_manager) == ("m", manager)
 
 
+@pytest.mark.parametrize(
+    ("kind", "closes"),
+    [
+        (redis.connection.Connection, True),
+        (redis.connection.UnixDomainSocketConnection, True),
+        (redis.sentinel.SentinelManagedConnection, False),
+    ],
+)
+def test_a_sentinel_s_connection_is_not_closed_by_an_error_unless_told(kind, closes):
+    assert inspect.signature(kind.read_response).parameters["disconnect_on_error"].default is closes
+
+
 def test_a_finalizer_with_a_priority_runs_at_the_end_of_a_child_too():
     from multiprocessing import util
 
