@@ -14,10 +14,13 @@ from functools import cached_property
 from queue import Empty
 from typing import Any
 
+import redis.exceptions
+
 from orchestration.transport import scripts
 from orchestration.transport.connections import make_pool, tls_of
 from orchestration.transport.depth import Depth, depth_of
 from orchestration.transport.envelope import Payload, unseal
+from orchestration.transport.errors import BrokerFull
 from orchestration.transport.keys import GROUP, FleetKeys, Tag
 from orchestration.transport.line import Line, Pool
 from orchestration.transport.member import Member, member_of
@@ -40,7 +43,10 @@ class Channel(stock.Channel):  # type: ignore[misc]
     keyprefix_fanout: str
 
     def __init__(self, connection: Any, **kwargs: Any) -> None:
-        self.options = Options.read(connection.client.transport_options)
+        # Kept: kombu takes the connection away when it closes a channel, also one that a publisher still holds.
+        self._transport_options = connection.client.transport_options
+        self._target = _target_of(connection.client)
+        self.options = Options.read(self._transport_options)
         self.reader: Reader | None = None
         self._replies: set[str] = set()
         self._streams: set[str] = set()
@@ -54,18 +60,11 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     # connecting
 
-    @property
-    def _target(self) -> Target:
-        client = self.connection.client
-        # Of a URL with several parts kombu keeps the list here and the first part as the host name.
-        url = ";".join(client.alt) if client.alt else client.hostname
-        return read_url(url, tls_of(client.ssl))
-
     def _get_pool(self, asynchronous: bool = False) -> Pool:
         target = self._target
         self.keyprefix_fanout = self.keyprefix_fanout.format(db=target.parameters.get("db", 0))
         watch = self._on_connection_disconnect if asynchronous else None
-        return make_pool(target, self.connection.client.transport_options, on_disconnect=watch)
+        return make_pool(target, self._transport_options, on_disconnect=watch)
 
     def _on_connection_disconnect(self, connection: Any) -> None:
         if not self._registered:
@@ -79,7 +78,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         """This process as a consumer."""
         target, options = self._target, self.options
         # A lease is lost while one waits for a dead server longer than it lasts.
-        pool = make_pool(target, self.connection.client.transport_options, timeout_s=min(2.0, options.lease_s / 3))
+        pool = make_pool(target, self._transport_options, timeout_s=min(2.0, options.lease_s / 3))
         return member_of(f"{_fingerprint(target)} {options}", pool, options)
 
     # publishing
@@ -109,6 +108,12 @@ class Channel(stock.Channel):  # type: ignore[misc]
         vanishes = auto_delete or self._get_queue_expire(kwargs) is not None
         (self._replies if vanishes else self._streams).add(queue)
         super()._new_queue(queue, auto_delete=auto_delete, **kwargs)
+
+    def _queue_bind(self, *binding: Any) -> None:
+        try:
+            super()._queue_bind(*binding)
+        except redis.exceptions.OutOfMemoryError as error:
+            raise BrokerFull(str(error)) from error
 
     def _has_queue(self, queue: str, **kwargs: Any) -> bool:
         if not self._is_stream(queue):
@@ -252,6 +257,12 @@ class Channel(stock.Channel):  # type: ignore[misc]
         """Close the channel. Its tasks go on: nothing is pushed back."""
         self._stop_reading(finish=False)
         super().close()
+
+
+def _target_of(client: Any) -> Target:
+    # Of a URL with several parts kombu keeps the list here and the first part as the host name.
+    url = ";".join(client.alt) if client.alt else client.hostname
+    return read_url(url, tls_of(client.ssl))
 
 
 def _fingerprint(target: Target) -> str:

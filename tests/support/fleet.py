@@ -178,6 +178,11 @@ class Fleet:
         self.until(lambda: self.effects.ends(token), within_s=left_s, what=f"a message to be done in {within_s:g} s")
         return time.monotonic() - began_at
 
+    def waiting(self) -> int:
+        """How many messages no worker has taken yet."""
+        with self.app.connection_for_read() as connection:
+            return int(connection.default_channel.queue_declare(QUEUE, passive=True).message_count)
+
     # waiting
 
     def until(self, probe: Callable[[], T | None], *, within_s: float, what: str) -> T:
