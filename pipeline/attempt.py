@@ -3,17 +3,19 @@
 The outcome is a value; what to do with the message is decided by whoever delivered it.
 """
 
+import contextlib
 from dataclasses import dataclass
 from random import Random
 
 from pipeline.composition import AnyStage, Catalog
-from pipeline.errors import UnknownStage
+from pipeline.errors import PayloadCorrupt, PayloadsUnavailable, UnknownStage
 from pipeline.history import RunHistory, read_payload
 from pipeline.ids import Claim, Hold, StageKey
 from pipeline.job import Grant, JobError, Refusal, Refused
-from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Superseded, judge
+from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Returned, Superseded, judge
 from pipeline.ports import Breakers, Finished, Leases, Outbound, Payloads, Records
-from stages.contract import CancelToken, Clock, JobFacts, Payload, Scope, Source, Tools
+from stages.contract import CODES, CancelToken, Clock, JobFacts, Payload, Scope, Source, Tools
+from stages.contract.errors import Cancelled as JobCancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,14 @@ class Services:
     random: Random
 
 
-def attempt(key: StageKey, services: Services) -> Outcome:
-    """Run one attempt of one stage. Raises `MachineryFailed` only when not even that could be recorded."""
+def attempt(key: StageKey, services: Services, *, worker_died: bool = False) -> Outcome:
+    """Run one attempt of one stage. Raises `MachineryFailed` only when not even that could be recorded.
+
+    `worker_died` says that the worker which had this message is dead, so that its lease need not run out first.
+    """
     now = services.clock.now()
+    if worker_died:
+        services.records.take_over(key, at=now)
     granted = services.records.claim(key, owner=services.leases.owner, lease_s=services.leases.lease_s, at=now)
     if isinstance(granted, Refused):
         return _refused(granted)
@@ -66,7 +73,20 @@ def _perform(grant: Grant, services: Services, token: CancelToken) -> Outcome:
     try:
         return Done(_output(stage, grant, services, token))
     except Exception as error:
+        if isinstance(error, JobCancelled) and token.is_for_now:
+            return Again(0.0, JobError("worker_stopped", CODES["worker_stopped"].meaning, grant.key.stage))
+        if isinstance(error, PayloadCorrupt):
+            _put_aside(error.key, grant, services.payloads)
         return judge(error, stage, grant, services.clock.now(), services.random)
+
+
+def _put_aside(key: str, grant: Grant, payloads: Payloads) -> None:
+    """Keep a damaged object from being read again; where that fails it is refused again by its hash."""
+    claims = (grant.source.body, *(record.claim for record in grant.done))
+    for claim in claims:
+        if claim is not None and claim.key == key:
+            with contextlib.suppress(PayloadsUnavailable):
+                payloads.quarantine(claim)
 
 
 def _output(stage: AnyStage, grant: Grant, services: Services, token: CancelToken) -> Claim:
@@ -131,6 +151,8 @@ def _record(hold: Hold, outcome: Outcome, ended: Finished, records: Records) -> 
             kept = records.release(hold, error, delay_s=delay_s, spends=spends, ended=ended)
         case Dead(error, spends):
             kept = records.fail(hold, error, spends=spends, ended=ended)
+        case Returned(error, claim_key):
+            kept = records.lose_input(hold, error, claim_key=claim_key, ended=ended)
         case _:
             return outcome
     return outcome if kept else Superseded()

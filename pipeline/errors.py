@@ -6,7 +6,10 @@ PipelineError
 │   ├── UnknownStage
 │   └── MisorderedStages
 ├── JobNotFound           no such job for this tenant
-├── JobFinished           the job has ended, so it cannot be cancelled
+├── JobFinished           the job has ended, so it cannot be cancelled; or not in the way that was expected
+├── JobUnfinished         the job has not ended yet
+├── BulkActionNotFound    no such action for this tenant
+├── InputExpired          what a stage would read is not kept any more, or never was
 ├── PayloadLost           a stored payload cannot be used
 │   ├── PayloadMissing
 │   └── PayloadCorrupt
@@ -58,6 +61,8 @@ class MisorderedStages(Refused):
 class JobNotFound(PipelineError):
     """There is no such job."""
 
+    code = "job_not_found"
+
     def __init__(self, job_id: str) -> None:
         super().__init__(f"there is no job {job_id}")
 
@@ -65,9 +70,42 @@ class JobNotFound(PipelineError):
 class JobFinished(PipelineError):
     """The job has ended already."""
 
+    code = "job_finished"
+
     def __init__(self, job_id: str, state: str) -> None:
         super().__init__(f"job {job_id} has already {state}")
         self.state = state
+
+
+class JobUnfinished(PipelineError):
+    """The job has not ended yet."""
+
+    code = "job_unfinished"
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"job {job_id} is still {state}")
+        self.state = state
+
+
+class BulkActionNotFound(PipelineError):
+    """There is no such action."""
+
+    code = "bulk_action_not_found"
+
+    def __init__(self, action_id: str) -> None:
+        super().__init__(f"there is no bulk action {action_id}")
+
+
+class InputExpired(PipelineError):
+    """A stage cannot run again, because what it would read is not there. `earliest` names the first that can."""
+
+    code = "input_expired"
+
+    def __init__(self, stage: str, earliest: str | None) -> None:
+        remedy = "none can run again" if earliest is None else f'the earliest stage that can run is "{earliest}"'
+        super().__init__(f'what "{stage}" would read is not kept; {remedy}')
+        self.stage = stage
+        self.earliest = earliest
 
 
 class PayloadLost(PipelineError):
@@ -77,6 +115,7 @@ class PayloadLost(PipelineError):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"payload {key}")
+        self.key = key
 
 
 class PayloadMissing(PayloadLost):

@@ -1,9 +1,12 @@
 """Jobs, runs and stages as the records know them, and every legal change of their states.
 
-job, run:   queued → running → succeeded | failed | cancelled
+run:        queued → running → succeeded | failed | cancelled
 stage:      waiting → ready → running → succeeded | failed | cancelled
                         ▲         │
                         └─────────┘  postponed, to be tried again, or its worker was lost
+
+A job has the state of its current run; a new run of a finished job starts at the beginning of the table. When the
+output of a stage is lost, that stage goes from succeeded to ready, and the running one that needs it to waiting.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +22,8 @@ DEFAULT_TENANT = "default"
 FIRST_RUN = 1
 MAX_LOSSES = 3
 """Workers that may die on one stage before it is given up."""
+MAX_RERUNS = 1
+"""Times the output of a stage may be lost in one run; what is lost twice would be lost again."""
 RECENT_TRIES = 20
 """Attempts that are shown of one stage; all are recorded, and postponing makes many."""
 
@@ -34,6 +39,7 @@ class JobState(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
+        """Whether the run has ended."""
         return not JOB_TRANSITIONS[self]
 
 
@@ -49,7 +55,8 @@ class StageState(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        return not STAGE_TRANSITIONS[self]
+        """Whether it stays so, unless the stage's output is lost."""
+        return self in (StageState.SUCCEEDED, StageState.FAILED, StageState.CANCELLED)
 
 
 JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
@@ -64,9 +71,9 @@ STAGE_TRANSITIONS: Mapping[StageState, frozenset[StageState]] = {
     StageState.WAITING: frozenset({StageState.READY, StageState.CANCELLED}),
     StageState.READY: frozenset({StageState.RUNNING, StageState.FAILED, StageState.CANCELLED}),
     StageState.RUNNING: frozenset(
-        {StageState.READY, StageState.SUCCEEDED, StageState.FAILED, StageState.CANCELLED},
+        {StageState.READY, StageState.WAITING, StageState.SUCCEEDED, StageState.FAILED, StageState.CANCELLED},
     ),
-    StageState.SUCCEEDED: frozenset(),
+    StageState.SUCCEEDED: frozenset({StageState.READY}),
     StageState.FAILED: frozenset(),
     StageState.CANCELLED: frozenset(),
 }
@@ -167,7 +174,10 @@ class Attempt:
     started_at: datetime
     finished_at: datetime | None = None
     outcome: str | None = None
-    """`succeeded`, `retried`, `postponed`, `failed`, `cancelled` or `lost`; None while it runs."""
+    """`succeeded`, `retried`, `postponed`, `returned` (its input was lost), `failed`, `cancelled` or `lost`.
+
+    None while it runs.
+    """
     duration_s: float | None = None
     error: JobError | None = None
 
@@ -181,7 +191,7 @@ class StageRecord:
     part: int
     state: StageState
     attempts: int
-    """Attempts spent; postponed and lost ones are not."""
+    """Attempts spent; postponed and lost ones are not. Counted anew when its output was lost."""
     losses: int
     """Workers that died while running it."""
     launches: int
@@ -196,13 +206,15 @@ class StageRecord:
     claim: Claim | None
     error: JobError | None
     """Of the latest attempt that did not succeed."""
+    reruns: int = 0
+    """How often its output was lost and it became ready again."""
     tries: tuple[Attempt, ...] = ()
     """The latest `RECENT_TRIES` attempts, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job with its current run, as recorded."""
+    """A job with one of its runs, the current one unless another was asked for."""
 
     id: str
     tenant_id: str
@@ -220,7 +232,9 @@ class Job:
     error: JobError | None
     result: Claim | None
     stages: tuple[StageRecord, ...] = ()
-    """Stages of the current run in order; empty in listings."""
+    """Stages of the run in order; empty in listings."""
+    discarded_at: datetime | None = None
+    """When somebody said that this failed job needs no more attention."""
 
     @property
     def current_stage(self) -> StageRecord | None:

@@ -1,12 +1,13 @@
 """Twins of the ports in memory, for unit tests and for trying things out."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pipeline.claims import claim_for, verified
-from pipeline.errors import PayloadMissing
+from pipeline.errors import PayloadCorrupt, PayloadMissing
 from pipeline.ids import Claim, Hold
 from pipeline.memory_records import MemoryRecords
 from pipeline.ports import Records
@@ -20,11 +21,14 @@ class MemoryPayloads:
     """`Payloads` in a dictionary, which tests may look into and damage."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
+    written_at_s: dict[tuple[str, str], float] = field(default_factory=dict, repr=False)
+    """When each job wrote last, on the monotonic clock."""
 
     def put(self, key: str, data: bytes, media_type: str) -> Claim:
         """Store bytes."""
         claim = claim_for(key, data, media_type)
         self.objects[claim.key] = data
+        self.written_at_s[_job_of(claim.key)] = time.monotonic()
         return claim
 
     def get(self, claim: Claim) -> bytes:
@@ -37,8 +41,40 @@ class MemoryPayloads:
         """Remove an object."""
         self.objects.pop(claim.key, None)
 
+    def quarantine(self, claim: Claim) -> None:
+        """Put an object that is not what was claimed aside."""
+        with suppress(PayloadMissing):
+            try:
+                self.get(claim)
+            except PayloadCorrupt:
+                self.objects[f"quarantine/{claim.key}"] = self.objects.pop(claim.key)
+
+    def delete_job(self, tenant_id: str, job_id: str) -> None:
+        """Remove all objects of a job."""
+        for key in [key for key in self.objects if _job_of(key) == (tenant_id, job_id)]:
+            del self.objects[key]
+
+    def jobs(self, older_than_s: float) -> Iterator[tuple[str, str]]:
+        """Jobs with objects, none of them written this recently."""
+        before = time.monotonic() - older_than_s
+        return iter({job for job in map(_job_of, self.objects) if self.written_at_s.get(job, 0.0) < before})
+
+    def sweep(self, older_than_s: float) -> int:  # noqa: ARG002 - there is nothing to sweep
+        """No write is interrupted."""
+        return 0
+
     def check(self) -> None:
         """Memory can always be used."""
+
+
+def _job_of(key: str) -> tuple[str, str]:
+    """The tenant and job in a key.
+
+    >>> _job_of("default/0198/1/fetch.0-e3b0"), _job_of("quarantine/default/0198/1/fetch.0-e3b0")
+    (('default', '0198'), ('default', '0198'))
+    """
+    tenant_id, job_id, *_ = key.removeprefix("quarantine/").split("/")
+    return tenant_id, job_id
 
 
 @dataclass

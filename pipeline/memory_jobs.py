@@ -22,6 +22,7 @@ from pipeline.job import (
     require_legal,
 )
 from pipeline.ports import Finished
+from pipeline.runs import RunOrigin
 from pipeline.verdicts import deadline_exceeded
 
 MAX_DOUBLINGS = 6
@@ -52,6 +53,12 @@ class KeptStage:
         self.launched_at_s = now_s
         self.become(StageState.READY, launches=self.record.launches + 1, **changes)
 
+    def lose_output(self) -> None:
+        """Become ready again, with all attempts to spend."""
+        changes = {"claim": None, "attempts": 0, "finished_at": None, "duration_s": None}
+        self.become(StageState.READY, reruns=self.record.reruns + 1, **changes)
+        self.launched_at_s = self.parked_since_s = None
+
     def end_try(self, outcome: str, ended: Finished, error: JobError | None = None) -> None:
         latest = replace(self.tries[-1], finished_at=ended.at, outcome=outcome, duration_s=ended.duration_s)
         self.tries[-1] = replace(latest, error=error)
@@ -69,13 +76,29 @@ class KeptStage:
 
 @dataclass
 class KeptJob:
-    """A job and the stages of its run, in order."""
+    """A job and the stages of its run, in order, with the runs before."""
 
     job: Job
     stages: list[KeptStage]
+    created_at: datetime
+    """Of the run."""
+    origin: RunOrigin = RunOrigin.SUBMIT
+    from_stage: str | None = None
+    is_forgotten: bool = False
+    """Whether only results are kept of what its stages made."""
+    past: list["KeptJob"] = field(default_factory=list)
 
     def stage(self, key: StageKey) -> KeptStage | None:
-        return next((stage for stage in self.stages if stage.key == key), None)
+        stages = (stage for run in self.runs for stage in run.stages)
+        return next((stage for stage in stages if stage.key == key), None)
+
+    @property
+    def runs(self) -> list["KeptJob"]:
+        return [*self.past, self]
+
+    def producer(self, claim_key: str, consumer: KeptStage) -> KeptStage | None:
+        before = (stage for stage in self.stages if stage.record.position < consumer.record.position)
+        return next((stage for stage in before if stage.record.claim and stage.record.claim.key == claim_key), None)
 
     def become(self, target: JobState, **changes: Any) -> None:
         if self.job.state not in job_sources(target):
@@ -164,8 +187,7 @@ def new_job(new: NewJob) -> Job:
     )
 
 
-def new_stage(new: NewJob, position: int) -> KeptStage:
-    name = new.stages[position]
+def new_stage(job_id: str, run: int, name: str, position: int) -> KeptStage:
     record = StageRecord(
         stage=name,
         position=position,
@@ -181,4 +203,4 @@ def new_stage(new: NewJob, position: int) -> KeptStage:
         claim=None,
         error=None,
     )
-    return KeptStage(StageKey(new.id, FIRST_RUN, name), record)
+    return KeptStage(StageKey(job_id, run, name), record)

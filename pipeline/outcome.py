@@ -50,6 +50,14 @@ class Dead:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """What the stage reads is lost: the stage that made it runs again, or the job fails with this error."""
+
+    error: JobError
+    claim_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Superseded:
     """Somebody else owns or owned this piece of work; there is nothing to do."""
 
@@ -59,7 +67,7 @@ class Cancelled:
     """The job was cancelled."""
 
 
-Outcome = Done | Early | Again | Dead | Superseded | Cancelled
+Outcome = Done | Early | Again | Dead | Returned | Superseded | Cancelled
 
 
 def judge(  # noqa: PLR0911  # one line a kind of error
@@ -76,7 +84,7 @@ def judge(  # noqa: PLR0911  # one line a kind of error
         case Permanent():
             return Dead(_described(error, grant))
         case PayloadLost():
-            return Dead(JobError(error.code, CODES[error.code].meaning, grant.key.stage), spends=False)
+            return Returned(JobError(error.code, CODES[error.code].meaning, grant.key.stage), error.key)
         case MachineryFailed():
             return Again(MACHINERY_DELAY_S, JobError("storage_unavailable", str(error), grant.key.stage))
         case _:

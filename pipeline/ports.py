@@ -1,6 +1,6 @@
 """What the rules need from machinery, as protocols. `pipeline.memory` has a twin of each."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pipeline.ids import Claim, Hold, StageKey
 from pipeline.job import Grant, Job, JobError, JobState, NewJob, Refused, Suspect
+from pipeline.runs import NewRun, RunSummary
 from stages.contract import CancelToken, Http, Isolate, Llm
 
 
@@ -36,6 +37,39 @@ class Page:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs of a tenant are meant: those for which all that is given holds."""
+
+    state: JobState | None = None
+    stage: str | None = None
+    """That the error names."""
+    code: str | None = None
+    """Of the error."""
+    created_after: datetime | None = None
+    """This moment included."""
+    created_before: datetime | None = None
+    """This moment not included."""
+    discarded: bool | None = None
+    """A dead letter is a failed job that was not discarded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long finished jobs and what they made are kept, each in seconds from the end of the job."""
+
+    results_s: float
+    """Jobs that succeeded, with their results."""
+    intermediates_s: float
+    """What else these jobs made and were given: outputs of stages, submitted content."""
+    dead_letters_s: float
+    """Jobs that failed or were cancelled, with all they made."""
+
+    def kept_s(self, state: JobState) -> float:
+        """How long a job that ended so is kept."""
+        return self.results_s if state is JobState.SUCCEEDED else self.dead_letters_s
+
+
 class Records(Protocol):
     """The truth about jobs. Every write compares before it sets.
 
@@ -57,6 +91,20 @@ class Records(Protocol):
 
         Cancelling a cancelled job changes nothing. Raises `JobNotFound`, or `JobFinished` when it has
         succeeded or failed.
+        """
+
+    def open_run(self, tenant_id: str, job_id: str, new: NewRun) -> Job:
+        """Run a finished job again. The run before keeps its state, stages, error and result.
+
+        The stages before the one it begins at count as succeeded, with the claims of the run before; that one is
+        ready and counted as launched once, and those after it wait. The job is queued again and has nothing of
+        how it ended. Raises `JobNotFound`, and what `first_to_run` raises.
+        """
+
+    def discard(self, tenant_id: str, job_id: str, at: datetime) -> Job:
+        """Say that a failed job needs no more attention. Discarding it again changes nothing.
+
+        Raises `JobNotFound`, `JobUnfinished`, or `JobFinished` when it did not fail.
         """
 
     # attempts
@@ -82,13 +130,28 @@ class Records(Protocol):
     def fail(self, hold: Hold, error: JobError, *, spends: bool, ended: Finished) -> bool:
         """Fail a stage and with it run and job. False as in `complete`."""
 
+    def lose_input(self, hold: Hold, error: JobError, *, claim_key: str, ended: Finished) -> bool:
+        """Say that an output which this stage reads is missing or corrupt; `claim_key` is the key of its claim.
+
+        The stage that produced it becomes ready and counts as never launched, so that the keeper launches the
+        chain from there; this stage waits for it, and no attempt is spent. Stage and job fail with `error` when
+        that output was lost once before in this run, or when no stage produced it (submitted content).
+        False as in `complete`.
+        """
+
     # reading
 
-    def job(self, tenant_id: str, job_id: str) -> Job | None:
-        """A job with the stages of its current run."""
+    def job(self, tenant_id: str, job_id: str, run: int | None = None) -> Job | None:
+        """A job with the stages of its current run, or as it was in another; None when there is none such."""
 
-    def jobs(self, tenant_id: str, *, state: JobState | None, before: str | None, limit: int) -> Page:
+    def runs(self, tenant_id: str, job_id: str) -> tuple[RunSummary, ...]:
+        """All runs of a job in order; empty when there is no such job."""
+
+    def jobs(self, tenant_id: str, where: JobFilter, *, before: str | None, limit: int) -> Page:
         """Jobs, newest first, without their stages. `before` is the id of the last job of the page before."""
+
+    def count(self, tenant_id: str, where: JobFilter) -> int:
+        """How many jobs are meant."""
 
     # keeping
 
@@ -121,6 +184,51 @@ class Records(Protocol):
         Only for one who knows that no worker is alive: a whole stack that starts again on its own data.
         """
 
+    def take_over(self, key: StageKey, *, at: datetime) -> bool:
+        """Take a running stage from a worker known to be dead, without waiting for its lease; counts the loss.
+
+        Returns whether the stage is ready now; it then counts as launched once more: the caller has a message for
+        it. At `MAX_LOSSES` stage and job fail with `worker_lost`. Changes nothing when it is not running.
+        """
+
+    def relaunch_all(self) -> int:
+        """Count every ready stage as never launched, so that it is found by `unstarted` as soon as it is due.
+
+        Returns how many changed. For a broker that lost its memory.
+        """
+
+    # retention
+
+    def expire_payloads(self, at: datetime, older: Retention, limit: int) -> list[Claim]:
+        """Forget what jobs made that succeeded long enough ago, but for the results of their runs.
+
+        Of no more than `limit` jobs, one transaction each, and each once. Returns claims that nothing refers to any
+        more: their objects may be deleted. What a crash leaves of them goes with the job.
+        """
+
+    def expired_jobs(self, at: datetime, older: Retention, limit: int) -> list[tuple[str, str]]:
+        """Tenant and id of finished jobs that need not be kept any more."""
+
+    def purge(self, tenant_id: str, job_id: str) -> Job:
+        """Erase a finished job with all its runs; returns what it was.
+
+        The caller then deletes what the payload store holds of it. Raises `JobNotFound` or `JobUnfinished`.
+        """
+
+    def known_jobs(self, ids: Collection[str]) -> set[str]:
+        """Which of these are ids of jobs of whatever tenant; the others may be anything."""
+
+    # markers: small named values of the installation
+
+    def marker(self, name: str) -> str | None:
+        """The value that was set last, or who leads."""
+
+    def set_marker(self, name: str, value: str) -> None:
+        """Keep a value under a name of up to 64 characters."""
+
+    def lead(self, name: str, holder: str, *, lease_s: float) -> bool:
+        """Whether `holder` has or gets the lease of this name, for `lease_s` from now on the record's own clock."""
+
     def check(self) -> None:
         """Raise `RecordsUnavailable` unless the database answers and has the current schema."""
 
@@ -142,6 +250,18 @@ class Payloads(Protocol):
 
     def delete(self, claim: Claim) -> None:
         """Remove an object; it may be gone already."""
+
+    def quarantine(self, claim: Claim) -> None:
+        """Put an object that is not what was claimed aside, to be looked into; it may be gone already."""
+
+    def delete_job(self, tenant_id: str, job_id: str) -> None:
+        """Remove all objects of a job, those put aside too; there may be none."""
+
+    def jobs(self, older_than_s: float) -> Iterator[tuple[str, str]]:
+        """Tenant and id of each job with objects in the store, none of them written this recently."""
+
+    def sweep(self, older_than_s: float) -> int:
+        """Remove what interrupted writes left behind this long ago; returns how many."""
 
     def check(self) -> None:
         """Raise `PayloadsUnavailable` unless an object can be written and read."""

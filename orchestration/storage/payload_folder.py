@@ -1,7 +1,10 @@
 """Payloads as files: compressed, complete or absent, and on the disk once `put` returns."""
 
+import math
 import os
+import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +22,8 @@ else:
 
 _INCOMING = ".incoming"
 """Where files are written before they get their name; no key can begin with a dot."""
+QUARANTINE = "quarantine"
+"""Where objects are kept that were not what was claimed."""
 _PROBE = "_probe/check"
 
 
@@ -55,6 +60,37 @@ class PayloadFolder:
             with self._usable(), suppress(FileNotFoundError, NotADirectoryError):
                 self._path(claim).unlink()
 
+    def quarantine(self, claim: Claim) -> None:
+        """Put an object that is not what was claimed aside, under `quarantine/`."""
+        try:
+            self.get(claim)
+        except PayloadMissing:
+            return
+        except PayloadCorrupt:
+            self._put_aside(claim)
+
+    def delete_job(self, tenant_id: str, job_id: str) -> None:
+        """Remove all objects of a job, those put aside first: they would be missed without the others."""
+        if not is_payload_key(f"{tenant_id}/{job_id}"):
+            return
+        for base in (self._root / QUARANTINE, self._root):
+            with self._usable(), suppress(FileNotFoundError):
+                shutil.rmtree(base / tenant_id / job_id)
+
+    def jobs(self, older_than_s: float) -> Iterator[tuple[str, str]]:
+        """Jobs with objects, none of them written this recently, in any order."""
+        before = time.time() - older_than_s
+        with self._usable():
+            written_at = [(_owner(folder), _written_at(folder)) for folder in self._job_folders()]
+        recent = {job for job, at in written_at if at >= before}
+        return iter({job for job, _ in written_at} - recent)
+
+    def sweep(self, older_than_s: float) -> int:
+        """Remove files that a killed writer left half-written."""
+        before = time.time() - older_than_s
+        with self._usable():
+            return sum(_removed(path) for path in (self._root / _INCOMING).glob("*") if _written_at(path) < before)
+
     def check(self) -> None:
         """Write and read a small object, and remove it."""
         claim = self.put(f"{_PROBE}-{os.getpid()}-{get_ident()}", b"probe", "text/plain")
@@ -74,6 +110,12 @@ class PayloadFolder:
             if not self._root.is_dir():
                 raise  # A volume that is not mounted loses nothing.
             raise PayloadMissing(claim.key) from None
+
+    def _job_folders(self) -> Iterator[Path]:
+        yield from (self._root / QUARANTINE).glob("*/*/")
+        for tenant in self._root.glob("[!.]*/"):
+            if tenant.name != QUARANTINE:
+                yield from tenant.glob("*/")
 
     def _is_sound(self, claim: Claim) -> bool:
         """A damaged object must be written again: what re-runs a stage usually gives the same bytes."""
@@ -99,6 +141,12 @@ class PayloadFolder:
             temporary.unlink()
             raise
 
+    def _put_aside(self, claim: Claim) -> None:
+        aside = self._root / QUARANTINE / claim.key
+        with self._usable(), suppress(FileNotFoundError):
+            _make_folders(aside.parent)
+            self._path(claim).replace(aside)
+
     def _sync_folders(self, claim: Claim) -> None:
         """Make the names last, too: of the file and of every folder above, whoever made them."""
         folder = self._path(claim).parent
@@ -112,6 +160,27 @@ class PayloadFolder:
             yield
         except OSError as error:
             raise PayloadsUnavailable(f"the payload store cannot be used: {error.strerror or error}") from error
+
+
+def _owner(folder: Path) -> tuple[str, str]:
+    return folder.parent.name, folder.name
+
+
+def _written_at(path: Path) -> float:
+    """When a file, or anything in the folders of a job's runs, was written last; a moment ago if it is just going."""
+    within = path.iterdir() if path.is_dir() else ()
+    try:
+        return max(float(each.stat().st_mtime) for each in (path, *within))
+    except FileNotFoundError:
+        return math.inf
+
+
+def _removed(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _make_folders(folder: Path) -> None:

@@ -1,21 +1,27 @@
 """The records in SQL: which transaction each method is. What happens inside is in the modules beside."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
 from orchestration.storage import records_attempts as attempts
+from orchestration.storage import records_bulk as bulk_actions
 from orchestration.storage import records_jobs as jobs
 from orchestration.storage import records_keeping as keeping
+from orchestration.storage import records_markers as markers
 from orchestration.storage import records_reading as reading
+from orchestration.storage import records_retention as retention
+from orchestration.storage import records_runs as runs
 from orchestration.storage.engine import Database
 from orchestration.storage.migrate import current_revision
 from orchestration.storage.schema import REVISION
+from pipeline.bulk import BulkAction, BulkFailure, BulkItem, NewBulkAction
 from pipeline.errors import RecordsUnavailable
 from pipeline.ids import Claim, Hold, StageKey, canonical_uuid
-from pipeline.job import Grant, Job, JobError, JobState, NewJob, Refusal, Refused, Suspect
-from pipeline.ports import Finished, Page, Renewal
+from pipeline.job import Grant, Job, JobError, NewJob, Refusal, Refused, Suspect
+from pipeline.ports import Finished, JobFilter, Page, Renewal, Retention
+from pipeline.runs import NewRun, RunSummary
 
 
 class SqlRecords:
@@ -50,6 +56,17 @@ class SqlRecords:
             jobs.request_cancel(connection, tenant_id, job_id, at)
             return reading.known_job(connection, tenant_id, job_id)
 
+    def open_run(self, tenant_id: str, job_id: str, new: NewRun) -> Job:
+        """Run a finished job again."""
+        with self._database.write(durable=True) as connection:
+            return runs.open_run(connection, tenant_id, job_id, new)
+
+    def discard(self, tenant_id: str, job_id: str, at: datetime) -> Job:
+        """Say that a failed job needs no more attention."""
+        with self._database.write(durable=True) as connection:
+            jobs.discard(connection, tenant_id, job_id, at)
+            return reading.known_job(connection, tenant_id, job_id)
+
     # attempts
 
     def claim(self, key: StageKey, *, owner: str, lease_s: float, at: datetime) -> Grant | Refused:
@@ -81,6 +98,11 @@ class SqlRecords:
         with self._database.write(durable=True) as connection:
             return attempts.fail(connection, hold, error, spends=spends, end=ended)
 
+    def lose_input(self, hold: Hold, error: JobError, *, claim_key: str, ended: Finished) -> bool:
+        """Run the stage again whose output is lost, once."""
+        with self._database.write(durable=True) as connection:
+            return attempts.lose_input(connection, hold, error, claim_key, ended)
+
     def _finishes_job(self, hold: Hold) -> bool:
         """Looked up before, as it decides how to begin; only where it makes a difference."""
         if not self._database.has_cheap_writes:
@@ -90,15 +112,25 @@ class SqlRecords:
 
     # reading
 
-    def job(self, tenant_id: str, job_id: str) -> Job | None:
-        """A job with the stages of its current run."""
+    def job(self, tenant_id: str, job_id: str, run: int | None = None) -> Job | None:
+        """A job with the stages of its current run, or as it was in another."""
         with self._database.read() as connection:
-            return reading.job(connection, tenant_id, job_id)
+            return reading.job(connection, tenant_id, job_id, run)
 
-    def jobs(self, tenant_id: str, *, state: JobState | None, before: str | None, limit: int) -> Page:
+    def runs(self, tenant_id: str, job_id: str) -> tuple[RunSummary, ...]:
+        """All runs of a job in order."""
+        with self._database.read() as connection:
+            return reading.all_runs(connection, tenant_id, job_id)
+
+    def jobs(self, tenant_id: str, where: JobFilter, *, before: str | None, limit: int) -> Page:
         """Jobs, newest first, without their stages."""
         with self._database.read() as connection:
-            return reading.page(connection, tenant_id, state, before, limit)
+            return reading.page(connection, tenant_id, where, before, limit)
+
+    def count(self, tenant_id: str, where: JobFilter) -> int:
+        """How many jobs are meant."""
+        with self._database.read() as connection:
+            return reading.count(connection, tenant_id, where)
 
     # keeping
 
@@ -139,6 +171,98 @@ class SqlRecords:
         """Make every running stage ready to be launched at once, counting no loss."""
         with self._database.write(durable=True) as connection:
             return keeping.resume_interrupted(connection, at)
+
+    def take_over(self, key: StageKey, *, at: datetime) -> bool:
+        """Take a running stage from a worker known to be dead, and count the loss."""
+        with self._database.write(durable=True) as connection:
+            return keeping.take_over(connection, key, at)
+
+    def relaunch_all(self) -> int:
+        """Count every ready stage as never launched."""
+        with self._database.write() as connection:
+            return keeping.relaunch_all(connection)
+
+    # retention
+
+    def expire_payloads(self, at: datetime, older: Retention, limit: int) -> list[Claim]:
+        """Forget the intermediate outputs of jobs that succeeded long ago."""
+        until = at - timedelta(seconds=older.intermediates_s)
+        with self._database.read() as connection:
+            found = retention.unforgotten(connection, until, limit)
+        return [claim for job_id in found for claim in self._forget_outputs(job_id, until, at)]
+
+    def _forget_outputs(self, job_id: str, until: datetime, at: datetime) -> list[Claim]:
+        with self._database.write(durable=True) as connection:
+            return retention.forget_outputs(connection, job_id, until, at)
+
+    def expired_jobs(self, at: datetime, older: Retention, limit: int) -> list[tuple[str, str]]:
+        """Finished jobs that need not be kept any more."""
+        with self._database.read() as connection:
+            return retention.expired(connection, at, older, limit)
+
+    def purge(self, tenant_id: str, job_id: str) -> Job:
+        """Erase a finished job."""
+        with self._database.write(durable=True) as connection:
+            return retention.purge(connection, tenant_id, job_id)
+
+    def known_jobs(self, ids: Collection[str]) -> set[str]:
+        """Which of these are ids of jobs."""
+        with self._database.read() as connection:
+            return retention.known(connection, ids)
+
+    # bulk actions
+
+    def record_bulk(self, new: NewBulkAction) -> BulkAction:
+        """Record an action."""
+        with self._database.write(durable=True) as connection:
+            return bulk_actions.record(connection, new)
+
+    def bulk(self, tenant_id: str, action_id: str) -> BulkAction | None:
+        """An action."""
+        with self._database.read() as connection:
+            return bulk_actions.read(connection, tenant_id, action_id)
+
+    def abort_bulk(self, tenant_id: str, action_id: str, at: datetime) -> BulkAction:
+        """Drop the jobs that wait for their turn."""
+        with self._database.write(durable=True) as connection:
+            return bulk_actions.abort(connection, tenant_id, action_id, at)
+
+    def bulk_items(self, *, limit: int) -> Sequence[BulkItem]:
+        """Jobs that wait for their turn."""
+        with self._database.read() as connection:
+            return bulk_actions.waiting(connection, limit)
+
+    def act(self, item: BulkItem, new: NewRun) -> Job | None:
+        """Do to a job what a bulk action says."""
+        with self._database.write(durable=True) as connection:
+            return bulk_actions.act(connection, item, new)
+
+    def give_up(self, item: BulkItem, failure: BulkFailure, *, at: datetime) -> None:
+        """Say that a job's turn ended in a defect."""
+        with self._database.write() as connection:
+            bulk_actions.give_up(connection, item, failure, at)
+
+    def forget_bulk(self, *, before: datetime) -> int:
+        """Erase old actions."""
+        with self._database.write() as connection:
+            return bulk_actions.forget(connection, before)
+
+    # markers
+
+    def marker(self, name: str) -> str | None:
+        """A small named value of the installation."""
+        with self._database.read() as connection:
+            return markers.marker(connection, name)
+
+    def set_marker(self, name: str, value: str) -> None:
+        """Set a small named value."""
+        with self._database.write() as connection:
+            markers.set_marker(connection, name, value)
+
+    def lead(self, name: str, holder: str, *, lease_s: float) -> bool:
+        """Take or keep a named lease."""
+        with self._database.write() as connection:
+            return markers.lead(connection, name, holder, lease_s)
 
     def check(self) -> None:
         """Raise `RecordsUnavailable` unless the database answers and has the current schema."""

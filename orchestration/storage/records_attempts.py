@@ -33,7 +33,7 @@ from orchestration.storage.rows import (
 from orchestration.storage.schema import attempts, jobs, stages
 from orchestration.storage.types import now_s
 from pipeline.ids import Claim, Hold, StageKey
-from pipeline.job import Grant, JobError, JobState, Refusal, Refused, StageRecord, StageState, stage_sources
+from pipeline.job import MAX_RERUNS, Grant, JobError, JobState, Refusal, Refused, StageRecord, StageState, stage_sources
 from pipeline.ports import Finished, Renewal
 from pipeline.verdicts import why_refused
 
@@ -129,13 +129,14 @@ def _tuple(hold: Hold) -> tuple[str, int, str, int, int]:
 
 _END_HELD = update(stages).where(IS_HELD).values(attempts=stages.c.attempts + bindparam("spent"))
 _POSITION = stages.c.position
-_COMPLETE = _END_HELD.values(state=StageState.SUCCEEDED, error=None, **NOT_HELD).returning(_POSITION)
-_RETRY = _END_HELD.values(not_before=now_s() + bindparam("delay_s"), **LAUNCHED_AGAIN).returning(_POSITION)
+_COMPLETE = _END_HELD.values(state=StageState.SUCCEEDED, error=None, **NOT_HELD)
+_RETRY = _END_HELD.values(not_before=now_s() + bindparam("delay_s"), **LAUNCHED_AGAIN)
 _POSTPONE = _RETRY.values(parked_since=func.coalesce(stages.c.parked_since, now_s()))
-_FAIL = _END_HELD.returning(_POSITION)
+# Not simply the one after: stages between may have succeeded before an output was lost.
+_NEXT_WAITING = select(func.min(_POSITION)).where(OF_RUN, stages.c.state == StageState.WAITING).correlate(None)
 _MAKE_NEXT_READY = (
     update(stages)
-    .where(OF_RUN, stages.c.position == bindparam("next"), stages.c.state == StageState.WAITING)
+    .where(OF_RUN, _NEXT_WAITING.scalar_subquery() == _POSITION, stages.c.state == StageState.WAITING)
     .values(LAUNCHED_AGAIN)
 )
 _LATER_STAGE = (
@@ -154,12 +155,10 @@ def complete(connection: Connection, hold: Hold, claim: Claim, end: Finished) ->
     key = hold.key
     locked_job(connection, key.job_id)
     values = {"claim": claim_document(claim), "finished_at": end.at, "duration_s": end.duration_s}
-    position = _end_held(connection, _COMPLETE, hold, values, spends=True)
-    if position is None:
+    if not _end_held(connection, _COMPLETE, hold, values, spends=True):
         return False
     end_attempt(connection, hold, "succeeded", end.at, duration_s=end.duration_s)
-    following = {"next": position + 1, **of_run(key.job_id, key.run)}
-    if connection.execute(_MAKE_NEXT_READY, following).rowcount == 0:
+    if connection.execute(_MAKE_NEXT_READY, of_run(key.job_id, key.run)).rowcount == 0:
         end_job(connection, key.job_id, key.run, JobState.SUCCEEDED, end.at, result=claim)
     return True
 
@@ -169,10 +168,10 @@ def release(
 ) -> bool:
     values = {"delay_s": delay_s, "error": error_document(error)}
     if spends:
-        position = _end_held(connection, _RETRY, hold, {"parked_since": None, **values}, spends=True)
+        kept = _end_held(connection, _RETRY, hold, {"parked_since": None, **values}, spends=True)
     else:
-        position = _end_held(connection, _POSTPONE, hold, values, spends=False)
-    if position is None:
+        kept = _end_held(connection, _POSTPONE, hold, values, spends=False)
+    if not kept:
         return False
     outcome = "retried" if spends else "postponed"
     end_attempt(connection, hold, outcome, end.at, duration_s=end.duration_s, error=error)
@@ -183,7 +182,7 @@ def fail(connection: Connection, hold: Hold, error: JobError, *, spends: bool, e
     key = hold.key
     locked_job(connection, key.job_id)
     values = ended(StageState.FAILED, end.at, error)
-    if _end_held(connection, _FAIL, hold, values, spends=spends) is None:
+    if not _end_held(connection, _END_HELD, hold, values, spends=spends):
         return False
     end_attempt(connection, hold, "failed", end.at, duration_s=end.duration_s, error=error)
     cancel_rest(connection, key.job_id, key.run, end.at)
@@ -191,6 +190,46 @@ def fail(connection: Connection, hold: Hold, error: JobError, *, spends: bool, e
     return True
 
 
-def _end_held(connection: Connection, move: Update, hold: Hold, values: Values, *, spends: bool) -> int | None:
-    """Write how a held attempt leaves its stage; the stage's position, or None when the hold is not valid."""
-    return connection.execute(move, {"spent": int(spends), **values, **of_hold(hold)}).scalar()
+def _end_held(connection: Connection, move: Update, hold: Hold, values: Values, *, spends: bool) -> bool:
+    """Write how a held attempt leaves its stage; False when the hold is not valid."""
+    return connection.execute(move, {"spent": int(spends), **values, **of_hold(hold)}).rowcount > 0
+
+
+# lose_input
+
+_RETURN = _END_HELD.values(state=StageState.WAITING, parked_since=None, **NOT_HELD)
+_OUTPUTS_BEFORE = select(stages).where(
+    OF_RUN, select(_POSITION).where(IS_STAGE).correlate(None).scalar_subquery() > _POSITION
+)
+_LOSE_OUTPUT = (
+    update(stages)
+    .where(IS_STAGE, stages.c.state == StageState.SUCCEEDED, stages.c.reruns < MAX_RERUNS)
+    .values(
+        state=StageState.READY,
+        reruns=stages.c.reruns + 1,
+        attempts=0,
+        claim=None,
+        finished_at=None,
+        duration_s=None,
+        launched_at=None,
+        parked_since=None,
+    )
+)
+
+
+def lose_input(connection: Connection, hold: Hold, error: JobError, claim_key: str, end: Finished) -> bool:
+    """Run the stage again whose output is lost."""
+    locked_job(connection, hold.key.job_id)
+    producer = _producer(connection, hold.key, claim_key)
+    if producer is None or producer.reruns >= MAX_RERUNS:
+        return fail(connection, hold, error, spends=False, end=end)
+    if not _end_held(connection, _RETURN, hold, {"error": error_document(error)}, spends=False):
+        return False
+    end_attempt(connection, hold, "returned", end.at, duration_s=end.duration_s, error=error)
+    connection.execute(_LOSE_OUTPUT, of_key(StageKey(hold.key.job_id, hold.key.run, producer.stage, producer.part)))
+    return True
+
+
+def _producer(connection: Connection, key: StageKey, claim_key: str) -> AnyRow | None:
+    rows = connection.execute(_OUTPUTS_BEFORE, of_key(key))
+    return next((row for row in rows if row.claim is not None and row.claim["key"] == claim_key), None)

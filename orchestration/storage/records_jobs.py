@@ -2,31 +2,31 @@
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, Connection, bindparam, case, insert, update
+from sqlalchemy import Boolean, Connection, and_, bindparam, case, insert, update
 
 from orchestration.storage.records_moves import (
     IS_STAGE,
     cancel_rest,
     cut_off_attempts,
     end_job,
-    locked_job,
     of_key,
+    require_job,
 )
 from orchestration.storage.rows import job_values, run_values, stage_values
 from orchestration.storage.schema import jobs, runs, stages
 from orchestration.storage.types import now_s
-from pipeline.errors import JobFinished, JobNotFound
-from pipeline.ids import StageKey, canonical_uuid
+from pipeline.errors import JobFinished, JobUnfinished
+from pipeline.ids import StageKey
 from pipeline.job import JobState, NewJob, StageState
 
-_INSERT_STAGE = insert(stages).values(launched_at=case((bindparam("is_launched", type_=Boolean()), now_s())))
+INSERT_STAGE = insert(stages).values(launched_at=case((bindparam("is_launched", type_=Boolean()), now_s())))
 _UNLAUNCH = update(stages).where(IS_STAGE, stages.c.state == StageState.READY).values(launched_at=None)
 
 
 def accept(connection: Connection, new: NewJob) -> None:
     connection.execute(insert(jobs), job_values(new))
     connection.execute(insert(runs), run_values(new))
-    connection.execute(_INSERT_STAGE, stage_values(new))
+    connection.execute(INSERT_STAGE, stage_values(new))
 
 
 def unlaunch(connection: Connection, key: StageKey) -> None:
@@ -34,10 +34,7 @@ def unlaunch(connection: Connection, key: StageKey) -> None:
 
 
 def request_cancel(connection: Connection, tenant_id: str, job_id: str, at: datetime) -> None:
-    known_id = canonical_uuid(job_id)
-    job = known_id and locked_job(connection, known_id)
-    if not job or job.tenant_id != tenant_id:
-        raise JobNotFound(job_id)
+    job = require_job(connection, tenant_id, job_id)
     if job.state is JobState.CANCELLED:
         return
     if job.state.is_terminal:
@@ -45,3 +42,13 @@ def request_cancel(connection: Connection, tenant_id: str, job_id: str, at: date
     cancel_rest(connection, job.id, job.run, at)
     cut_off_attempts(connection, job.id, job.run, "cancelled", at)
     end_job(connection, job.id, job.run, JobState.CANCELLED, at)
+
+
+def discard(connection: Connection, tenant_id: str, job_id: str, at: datetime) -> None:
+    job = require_job(connection, tenant_id, job_id)
+    if not job.state.is_terminal:
+        raise JobUnfinished(job_id, job.state)
+    if job.state is not JobState.FAILED:
+        raise JobFinished(job_id, job.state)
+    dead_letter = and_(jobs.c.id == job.id, jobs.c.state == JobState.FAILED, jobs.c.discarded_at.is_(None))
+    connection.execute(update(jobs).where(dead_letter).values(discarded_at=at))

@@ -2,14 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Connection,
+    Update,
     and_,
-    bindparam,
     case,
     literal,
     or_,
@@ -33,21 +31,17 @@ from orchestration.storage.records_moves import (
     of_hold,
     of_key,
     of_run,
+    spelled_out,
 )
 from orchestration.storage.rows import suspect_from
 from orchestration.storage.schema import attempts, jobs, stages
 from orchestration.storage.types import now_s
-from pipeline.ids import Hold
+from pipeline.ids import Hold, StageKey
 from pipeline.job import MAX_LOSSES, JobState, Lane, StageState, Suspect, priority_of, stage_sources
 from pipeline.verdicts import deadline_exceeded, worker_lost
 
 MAX_DOUBLINGS = 6
 UNFINISHED = [state for state in JobState if not state.is_terminal]
-
-
-def _spelled_out(state: StrEnum | list[JobState]) -> BindParameter[StrEnum]:
-    """A state written into the statement: a partial index is not used for a parameter."""
-    return bindparam(None, state, expanding=isinstance(state, list), literal_execute=True)
 
 
 _PRIORITY = case({lane: priority_of(lane) for lane in Lane}, value=jobs.c.lane)
@@ -67,17 +61,20 @@ _UNFINISHED_STAGES = update(stages).where(OF_RUN, stages.c.state.in_(stage_sourc
 _CURRENT_STAGE = (
     select(stages.c.stage).where(OF_RUN, stages.c.state != StageState.SUCCEEDED).order_by(stages.c.position).limit(1)
 )
+_STILL_HELD = update(stages).where(IS_HELD)
+_STILL_LAPSED = _STILL_HELD.where(stages.c.lease_until < now_s())
+_RUNNING = select(stages.c.epoch, stages.c.losses).where(IS_STAGE, stages.c.state == StageState.RUNNING)
 
 
 def lapsed(connection: Connection, limit: int) -> Sequence[Suspect]:
-    running = stages.c.state == _spelled_out(StageState.RUNNING)
+    running = stages.c.state == spelled_out(StageState.RUNNING)
     return _suspects(connection, limit, running, stages.c.lease_until < now_s())
 
 
 def unstarted(
     connection: Connection, older_than_s: float, except_stages: Collection[str], limit: int
 ) -> Sequence[Suspect]:
-    ready = stages.c.state == _spelled_out(StageState.READY)
+    ready = stages.c.state == spelled_out(StageState.READY)
     due_at = case((stages.c.launched_at > stages.c.not_before, stages.c.launched_at), else_=stages.c.not_before)
     doublings = case((stages.c.relaunches > MAX_DOUBLINGS, MAX_DOUBLINGS), else_=stages.c.relaunches)
     overdue = due_at + older_than_s * literal(1).bitwise_lshift(doublings) < now_s()
@@ -96,13 +93,25 @@ def _suspects(connection: Connection, limit: int, *conditions: ColumnElement[boo
 
 
 def reclaim(connection: Connection, suspect: Suspect, at: datetime) -> bool:
-    key, hold, losses = suspect.key, Hold(suspect.key, suspect.epoch), suspect.losses + 1
-    error = worker_lost(key.stage, losses)
-    given_up = losses >= MAX_LOSSES
+    locked_job(connection, suspect.key.job_id)
+    hold = Hold(suspect.key, suspect.epoch)
+    return _count_loss(connection, _STILL_LAPSED, hold, suspect.losses + 1, at)
+
+
+def take_over(connection: Connection, key: StageKey, at: datetime) -> bool:
     locked_job(connection, key.job_id)
+    running = connection.execute(_RUNNING, of_key(key)).first()
+    if running is None:
+        return False
+    return _count_loss(connection, _STILL_HELD, Hold(key, running.epoch), running.losses + 1, at)
+
+
+def _count_loss(connection: Connection, held: Update, hold: Hold, losses: int, at: datetime) -> bool:
+    """Make a held stage ready again, or fail it at the limit; whether it is ready now. The job is locked."""
+    key, given_up = hold.key, losses >= MAX_LOSSES
+    error = worker_lost(key.stage, losses)
     values = ended(StageState.FAILED, at, error) if given_up else LAUNCHED_AGAIN
-    still_lapsed = update(stages).where(IS_HELD, stages.c.lease_until < now_s())
-    if connection.execute(still_lapsed.values(losses=losses, **values), of_hold(hold)).rowcount == 0:
+    if connection.execute(held.values(losses=losses, **values), of_hold(hold)).rowcount == 0:
         return False
     end_attempt(connection, hold, "lost", at, error=error)
     if given_up:
@@ -122,9 +131,14 @@ def relaunch(connection: Connection, suspect: Suspect) -> bool:
     return connection.execute(update(stages).where(unchanged).values(values), of_key(suspect.key)).rowcount > 0
 
 
+def relaunch_all(connection: Connection) -> int:
+    launched = and_(stages.c.state == spelled_out(StageState.READY), stages.c.launched_at.is_not(None))
+    return connection.execute(update(stages).where(launched).values(launched_at=None)).rowcount
+
+
 def late(connection: Connection, at: datetime, limit: int) -> list[str]:
     """Ids of unfinished jobs whose deadline has passed, the longest overdue first."""
-    unfinished = jobs.c.state.in_(_spelled_out(UNFINISHED))
+    unfinished = jobs.c.state.in_(spelled_out(UNFINISHED))
     overdue = select(jobs.c.id).where(unfinished, jobs.c.deadline_at <= at)
     return list(connection.scalars(overdue.order_by(jobs.c.deadline_at).limit(limit)))
 
@@ -143,13 +157,13 @@ def expire(connection: Connection, job_id: str, at: datetime) -> bool:
 
 
 def resume_interrupted(connection: Connection, at: datetime) -> int:
-    running = stages.c.state == _spelled_out(StageState.RUNNING)
+    running = stages.c.state == spelled_out(StageState.RUNNING)
     held = select(stages.c.job_id, stages.c.run, stages.c.stage, stages.c.part, stages.c.epoch).where(running)
     attempt_key = tuple_(attempts.c.job_id, attempts.c.run, attempts.c.stage, attempts.c.part, attempts.c.epoch)
     connection.execute(update(attempts).where(attempt_key.in_(held)).values(outcome="lost", finished_at=at))
     ready = {"state": StageState.READY, "launched_at": None, **NOT_HELD}
     resumed = connection.execute(update(stages).where(running).values(ready)).rowcount
     # The message of a stage that waits to be tried again was held by a worker, and died with it.
-    to_be_retried = and_(stages.c.state == _spelled_out(StageState.READY), stages.c.epoch > 0)
+    to_be_retried = and_(stages.c.state == spelled_out(StageState.READY), stages.c.epoch > 0)
     connection.execute(update(stages).where(to_be_retried).values(launched_at=None))
     return resumed

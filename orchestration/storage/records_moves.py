@@ -5,6 +5,7 @@ for each other in a circle. Statements are built once, as building one costs mor
 """
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, and_, bindparam, null, select, update
@@ -12,8 +13,8 @@ from sqlalchemy import BindParameter, Connection, and_, bindparam, null, select,
 from orchestration.storage.rows import AnyRow, Values, claim_document, error_document
 from orchestration.storage.schema import attempts, jobs, runs, stages
 from orchestration.storage.types import now_s
-from pipeline.errors import IllegalTransition
-from pipeline.ids import Claim, Hold, StageKey
+from pipeline.errors import IllegalTransition, JobNotFound
+from pipeline.ids import Claim, Hold, StageKey, canonical_uuid
 from pipeline.job import JobError, JobState, StageState, job_sources, stage_sources
 
 # Which rows. The parameters come from `of_key` and `of_hold`.
@@ -35,6 +36,11 @@ def of_key(key: StageKey) -> Values:
 
 def of_hold(hold: Hold) -> Values:
     return {**of_key(hold.key), "this_epoch": hold.epoch}
+
+
+def spelled_out(state: StrEnum | list[JobState]) -> BindParameter[StrEnum]:
+    """A state written into the statement: a partial index is not used for a parameter."""
+    return bindparam(None, state, expanding=isinstance(state, list), literal_execute=True)
 
 
 # What changes in them.
@@ -80,6 +86,15 @@ def locked_job(connection: Connection, job_id: str) -> AnyRow | None:
     return connection.execute(_LOCK_JOB, {"this_job": job_id}).first()
 
 
+def require_job(connection: Connection, tenant_id: str, job_id: str) -> AnyRow:
+    """A tenant's job, locked. Raises `JobNotFound`."""
+    known_id = canonical_uuid(job_id)
+    job = None if known_id is None else locked_job(connection, known_id)
+    if job is None or job.tenant_id != tenant_id:
+        raise JobNotFound(job_id)
+    return job
+
+
 def start_job(connection: Connection, job_id: str, run: int, at: datetime) -> None:
     """Queued run and job start running."""
     _move_job(connection, job_id, run, JobState.RUNNING, {"started_at": at})
@@ -97,12 +112,17 @@ def end_job(
 ) -> None:
     """Run and job end."""
     values = {"finished_at": at, "error": error_document(error), "result": claim_document(result)}
-    _move_job(connection, job_id, run, target, values)
+    sought = {"error_code": error and error.code, "error_stage": error and error.stage}
+    _move_job(connection, job_id, run, target, values, **sought)
 
 
-def _move_job(connection: Connection, job_id: str, run: int, target: JobState, values: dict[str, Any]) -> None:
+def _move_job(
+    connection: Connection, job_id: str, run: int, target: JobState, values: Values, **of_job_only: Any
+) -> None:
     parameters = {"state": target, "sources": job_sources(target), **values, **of_run(job_id, run)}
-    if any(connection.execute(move, parameters).rowcount != 1 for move in (_MOVE_RUN, _MOVE_JOB)):
+    moved = connection.execute(_MOVE_RUN, parameters).rowcount
+    moved += connection.execute(_MOVE_JOB, {**parameters, **of_job_only}).rowcount
+    if moved != 2:
         raise IllegalTransition(f"job {job_id} cannot become {target}")
 
 

@@ -1,15 +1,17 @@
 """Reading jobs."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
-from orchestration.storage.rows import attempt_from, job_from, stage_from
-from orchestration.storage.schema import attempts, jobs, stages
+from orchestration.storage.rows import AnyRow, attempt_from, job_from, past_run_from, run_from, stage_from
+from orchestration.storage.schema import attempts, jobs, runs, stages
 from pipeline.errors import JobNotFound
 from pipeline.ids import canonical_uuid
-from pipeline.job import RECENT_TRIES, Attempt, Job, JobState, StageRecord
-from pipeline.ports import Page
+from pipeline.job import RECENT_TRIES, Attempt, Job, StageRecord
+from pipeline.ports import JobFilter, Page
+from pipeline.runs import RunSummary
 
 
 def known_job(connection: Connection, tenant_id: str, job_id: str) -> Job:
@@ -19,12 +21,26 @@ def known_job(connection: Connection, tenant_id: str, job_id: str) -> Job:
     return found
 
 
-def job(connection: Connection, tenant_id: str, job_id: str) -> Job | None:
+def job(connection: Connection, tenant_id: str, job_id: str, run: int | None = None) -> Job | None:
     known_id = canonical_uuid(job_id)
     if known_id is None:
         return None
     row = connection.execute(select(jobs).where(jobs.c.id == known_id, jobs.c.tenant_id == tenant_id)).first()
-    return None if row is None else job_from(row, _stages(connection, row.id, row.run))
+    if row is None:
+        return None
+    if run is None or run == row.run:
+        return job_from(row, _stages(connection, row.id, row.run))
+    return _past_run(connection, row, run) if 0 < run < row.run else None
+
+
+def _past_run(connection: Connection, row: AnyRow, number: int) -> Job:
+    run = connection.execute(select(runs).where(runs.c.job_id == row.id, runs.c.run == number)).one()
+    return past_run_from(row, run, _stages(connection, row.id, number))
+
+
+def all_runs(connection: Connection, tenant_id: str, job_id: str) -> tuple[RunSummary, ...]:
+    of_job = select(runs).where(runs.c.job_id == canonical_uuid(job_id), runs.c.tenant_id == tenant_id)
+    return tuple(run_from(row) for row in connection.execute(of_job.order_by(runs.c.run)))
 
 
 def _stages(connection: Connection, job_id: str, run: int) -> list[StageRecord]:
@@ -48,10 +64,8 @@ def _tries(connection: Connection, job_id: str, run: int) -> dict[tuple[str, int
     return tries
 
 
-def page(connection: Connection, tenant_id: str, state: JobState | None, before: str | None, limit: int) -> Page:
-    wanted = select(jobs).where(jobs.c.tenant_id == tenant_id)
-    if state is not None:
-        wanted = wanted.where(jobs.c.state == state)
+def page(connection: Connection, tenant_id: str, where: JobFilter, before: str | None, limit: int) -> Page:
+    wanted = select(jobs).where(*meant(tenant_id, where))
     if before is not None:
         ceiling = canonical_uuid(before)
         if ceiling is None:
@@ -59,3 +73,24 @@ def page(connection: Connection, tenant_id: str, state: JobState | None, before:
         wanted = wanted.where(jobs.c.id < ceiling)
     rows = connection.execute(wanted.order_by(jobs.c.id.desc()).limit(limit + 1)).all()
     return Page(tuple(job_from(row) for row in rows[:limit]), more=len(rows) > limit)
+
+
+def count(connection: Connection, tenant_id: str, where: JobFilter) -> int:
+    return connection.scalar(select(func.count()).select_from(jobs).where(*meant(tenant_id, where))) or 0
+
+
+def meant(tenant_id: str, where: JobFilter) -> Iterator[ColumnElement[bool]]:
+    """What holds for the rows of these jobs."""
+    yield jobs.c.tenant_id == tenant_id
+    if where.state is not None:
+        yield jobs.c.state == where.state
+    if where.stage is not None:
+        yield jobs.c.error_stage == where.stage
+    if where.code is not None:
+        yield jobs.c.error_code == where.code
+    if where.created_after is not None:
+        yield jobs.c.created_at >= where.created_after
+    if where.created_before is not None:
+        yield jobs.c.created_at < where.created_before
+    if where.discarded is not None:
+        yield jobs.c.discarded_at.is_not(None) if where.discarded else jobs.c.discarded_at.is_(None)

@@ -1,7 +1,7 @@
 """Rows to values and back."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import Row
@@ -20,6 +20,7 @@ from pipeline.job import (
     StageState,
     Suspect,
 )
+from pipeline.runs import NewRun, RunOrigin, RunSummary
 from stages.contract import Options
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -36,7 +37,7 @@ def job_values(new: NewJob) -> Values:
         "pipeline": new.pipeline,
         "stages": list(new.stages),
         "source": source_document(new.source),
-        "options": new.options.model_dump(mode="json"),
+        "options": options_document(new.options),
         "lane": new.lane,
         "state": JobState.QUEUED,
         "run": FIRST_RUN,
@@ -53,30 +54,90 @@ def run_values(new: NewJob) -> Values:
         "state": JobState.QUEUED,
         "created_at": new.created_at,
         "deadline_at": new.deadline_at,
+        "origin": RunOrigin.SUBMIT,
+        "options": options_document(new.options),
     }
 
 
 def stage_values(new: NewJob) -> list[Values]:
     """The stages of a new job; the first one is ready and counts as launched."""
     return [
-        {
-            "job_id": new.id,
-            "run": FIRST_RUN,
-            "stage": name,
-            "part": WHOLE,
-            "tenant_id": new.tenant_id,
-            "position": position,
-            "state": StageState.WAITING if position else StageState.READY,
-            "epoch": 0,
-            "attempts": 0,
-            "losses": 0,
-            "launches": 0 if position else 1,
-            "is_launched": position == 0,
-            "relaunches": 0,
-            "not_before": 0.0,
-        }
+        _stage_values(new.id, FIRST_RUN, new.tenant_id, name, position, is_first=position == 0)
         for position, name in enumerate(new.stages)
     ]
+
+
+def new_run_values(job: Job, new: NewRun, start: int, options: Options) -> Values:
+    """The run after a job's current one, from the stage at this position."""
+    return {
+        "job_id": job.id,
+        "run": job.run + 1,
+        "tenant_id": job.tenant_id,
+        "state": JobState.QUEUED,
+        "created_at": new.at,
+        "deadline_at": new.deadline_at,
+        "origin": new.origin,
+        "from_stage": job.stage_names[start],
+        "options": options_document(options),
+    }
+
+
+def rerun_stage_values(job: Job, start: int) -> list[Values]:
+    """The stages that the next run of a job runs; the first of them is ready and counts as launched."""
+    return [
+        _stage_values(job.id, job.run + 1, job.tenant_id, name, position, is_first=position == start)
+        for position, name in enumerate(job.stage_names)
+        if position >= start
+    ]
+
+
+def copied_stage_values(job: Job, start: int) -> list[Values]:
+    """The stages that the next run of a job takes over from this one."""
+    return [
+        {
+            **_nothing_done(job.id, job.run + 1, job.tenant_id, done.stage, done.position),
+            "part": done.part,
+            "state": StageState.SUCCEEDED,
+            "attempts": done.attempts,
+            "started_at": done.started_at,
+            "finished_at": done.finished_at,
+            "duration_s": done.duration_s,
+            "claim": claim_document(done.claim),
+        }
+        for done in job.stages
+        if done.position < start
+    ]
+
+
+def _stage_values(job_id: str, run: int, tenant_id: str, name: str, position: int, *, is_first: bool) -> Values:
+    return {
+        **_nothing_done(job_id, run, tenant_id, name, position),
+        "state": StageState.READY if is_first else StageState.WAITING,
+        "launches": int(is_first),
+        "is_launched": is_first,
+    }
+
+
+def _nothing_done(job_id: str, run: int, tenant_id: str, name: str, position: int) -> Values:
+    return {
+        "job_id": job_id,
+        "run": run,
+        "stage": name,
+        "part": WHOLE,
+        "tenant_id": tenant_id,
+        "position": position,
+        "epoch": 0,
+        "attempts": 0,
+        "losses": 0,
+        "launches": 0,
+        "relaunches": 0,
+        "not_before": 0.0,
+        "reruns": 0,
+    }
+
+
+def options_document(options: Options) -> Values:
+    return options.model_dump(mode="json")
 
 
 def source_document(source: JobSource) -> Values:
@@ -112,6 +173,37 @@ def job_from(row: AnyRow, stages: Iterable[StageRecord] = ()) -> Job:
         error=error_from(row.error),
         result=claim_from(row.result),
         stages=tuple(stages),
+        discarded_at=row.discarded_at,
+    )
+
+
+def past_run_from(job: AnyRow, run: AnyRow, stages: Iterable[StageRecord]) -> Job:
+    """A job as it was in a run before the current one."""
+    return replace(
+        job_from(job, stages),
+        run=run.run,
+        options=Options.model_validate(run.options),
+        state=run.state,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        deadline_at=run.deadline_at,
+        error=error_from(run.error),
+        result=claim_from(run.result),
+        discarded_at=None,
+    )
+
+
+def run_from(row: AnyRow) -> RunSummary:
+    return RunSummary(
+        run=row.run,
+        state=row.state,
+        origin=row.origin,
+        from_stage=row.from_stage,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        error=error_from(row.error),
+        has_result=row.result is not None,
     )
 
 
@@ -130,6 +222,7 @@ def stage_from(row: AnyRow, tries: Iterable[Attempt] = ()) -> StageRecord:
         not_before_s=row.not_before,
         claim=claim_from(row.claim),
         error=error_from(row.error),
+        reruns=row.reruns,
         tries=tuple(tries),
     )
 

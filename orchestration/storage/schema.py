@@ -1,6 +1,6 @@
 """The tables. `migrations/` builds them; a test holds the two together.
 
-Every row carries its tenant. Moments that people read are wall times; moments that are compared (leases, due
+Every row of a job carries its tenant. Moments that people read are wall times; moments that are compared (leases, due
 times, launches) are epoch seconds on the database's own clock, so that workers need not agree on the time.
 """
 
@@ -14,13 +14,16 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    Text,
     text,
 )
 
 from orchestration.storage.types import DOCUMENT, JOB_ID, UtcDateTime, state_of
+from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
+from pipeline.runs import RunOrigin
 
-REVISION = "0001"
+REVISION = "0003"
 """The migration that makes this schema."""
 
 metadata = MetaData(
@@ -48,6 +51,10 @@ jobs = Table(
     Column("deadline_at", UtcDateTime, nullable=False),
     Column("error", DOCUMENT),
     Column("result", DOCUMENT),
+    Column("error_code", String(64)),
+    Column("error_stage", String(64)),
+    Column("discarded_at", UtcDateTime),
+    Column("forgotten_at", UtcDateTime),
     PrimaryKeyConstraint("id"),
 )
 
@@ -64,6 +71,9 @@ runs = Table(
     Column("deadline_at", UtcDateTime, nullable=False),
     Column("error", DOCUMENT),
     Column("result", DOCUMENT),
+    Column("origin", state_of(RunOrigin), nullable=False),
+    Column("from_stage", String(64)),
+    Column("options", DOCUMENT, nullable=False),
     PrimaryKeyConstraint("job_id", "run"),
     ForeignKeyConstraint(["job_id"], ["job.id"], ondelete="CASCADE"),
 )
@@ -93,6 +103,7 @@ stages = Table(
     Column("duration_s", Double),
     Column("claim", DOCUMENT),
     Column("error", DOCUMENT),
+    Column("reruns", Integer, nullable=False),
     PrimaryKeyConstraint("job_id", "run", "stage", "part"),
     ForeignKeyConstraint(["job_id", "run"], ["run.job_id", "run.run"], ondelete="CASCADE"),
 )
@@ -120,6 +131,42 @@ attempts = Table(
     ),
 )
 
+markers = Table(
+    "marker",
+    metadata,
+    Column("name", String(64), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("until", Double),
+    PrimaryKeyConstraint("name"),
+)
+
+bulk_actions = Table(
+    "bulk_action",
+    metadata,
+    Column("id", JOB_ID, nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("verb", state_of(BulkVerb), nullable=False),
+    Column("from_stage", String(64)),
+    Column("options", DOCUMENT),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("aborted_at", UtcDateTime),
+    PrimaryKeyConstraint("id"),
+)
+
+bulk_items = Table(
+    "bulk_item",
+    metadata,
+    Column("action_id", JOB_ID, nullable=False),
+    Column("job_id", JOB_ID, nullable=False),
+    Column("outcome", state_of(BulkOutcome)),
+    Column("acted_at", UtcDateTime),
+    Column("code", String(64)),
+    Column("message", Text),
+    PrimaryKeyConstraint("action_id", "job_id"),
+    # Not to the job, which may be erased before its turn.
+    ForeignKeyConstraint(["action_id"], ["bulk_action.id"], ondelete="CASCADE"),
+)
+
 
 def _partial(name: str, table: Table, condition: str, *columns: str) -> Index:
     where = text(condition)
@@ -129,5 +176,17 @@ def _partial(name: str, table: Table, condition: str, *columns: str) -> Index:
 Index("ix_job_tenant", jobs.c.tenant_id, jobs.c.id)
 Index("ix_job_tenant_state", jobs.c.tenant_id, jobs.c.state, jobs.c.id)
 _partial("ix_job_unfinished", jobs, "state IN ('queued', 'running')", "deadline_at", "tenant_id")
+_partial("ix_job_error", jobs, "error_code IS NOT NULL", "tenant_id", "error_code", "id")
+_partial("ix_job_finished", jobs, "finished_at IS NOT NULL", "state", "finished_at")
+# All that is compared, though constant: SQLite takes the index of which it can use most columns.
+_partial(
+    "ix_job_unforgotten",
+    jobs,
+    "state = 'succeeded' AND forgotten_at IS NULL",
+    "state",
+    "forgotten_at",
+    "finished_at",
+)
 _partial("ix_stage_ready", stages, "state = 'ready'", "not_before", "tenant_id")
 _partial("ix_stage_running", stages, "state = 'running'", "lease_until", "tenant_id")
+_partial("ix_bulk_item_waiting", bulk_items, "outcome IS NULL", "action_id", "job_id")

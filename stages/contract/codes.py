@@ -59,6 +59,7 @@ CODES: dict[str, Code] = {
     "dependency_unavailable": Code("An external service stayed unavailable for too long.", True),
     "deadline_exceeded": Code("The job did not finish before its deadline.", True),
     "worker_lost": Code("Workers died again and again while running this stage.", True),
+    "worker_stopped": Code("The worker was stopped while it ran this stage; another runs it.", True),
     "payload_missing": Code("A stage's stored input is gone.", True),
     "payload_corrupt": Code("A stage's stored input does not match its recorded hash.", True),
     "storage_unavailable": Code("The service's own storage did not answer.", True),

@@ -26,12 +26,15 @@ class Clock(Protocol):
 
 
 class CancelToken:
-    """Set once, from another thread, when the work is no longer wanted."""
+    """Set once, from another thread, when the work is no longer wanted, or not here."""
 
     def __init__(self) -> None:
         self._event = Event()
+        self.is_for_now = False
+        """Whether the work is still wanted: it is to be done by another worker."""
 
-    def cancel(self) -> None:
+    def cancel(self, *, for_now: bool = False) -> None:
+        self.is_for_now = for_now and not self._event.is_set()
         self._event.set()
 
     @property

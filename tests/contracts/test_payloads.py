@@ -63,6 +63,69 @@ def test_a_deleted_object_is_missing_and_may_be_deleted_again(payloads: Payloads
     assert payloads.get(payloads.put(KEY, DATA, "text/plain")) == DATA
 
 
+def test_a_corrupt_object_put_aside_is_missing_until_it_is_put_again(payloads: Payloads) -> None:
+    claim = payloads.put(KEY, DATA, "text/plain")
+    false_claim = replace(claim, sha256="0" * 64)
+    payloads.quarantine(false_claim)
+    payloads.quarantine(false_claim)
+    for each in (claim, false_claim):
+        with pytest.raises(PayloadMissing):
+            payloads.get(each)
+    assert payloads.get(payloads.put(KEY, DATA, "text/plain")) == DATA
+
+
+def test_a_sound_object_is_not_put_aside(payloads: Payloads) -> None:
+    claim = payloads.put(KEY, DATA, "text/plain")
+    payloads.quarantine(claim)
+    assert payloads.get(claim) == DATA
+
+
+JOB = ("default", "01a1fb67")
+
+
+def test_all_of_a_job_is_deleted_and_nothing_else(payloads: Payloads) -> None:
+    mine = [payloads.put(f"{'/'.join(JOB)}/{run}/fetch.0", DATA, "text/plain") for run in (1, 2)]
+    others = [payloads.put(f"{job}/1/fetch.0", DATA, "text/plain") for job in ("default/01a1fb6", "theirs/01a1fb67")]
+    payloads.quarantine(replace(mine[0], size=1))
+    payloads.delete_job(*JOB)
+    payloads.delete_job(*JOB)
+    for claim in mine:
+        with pytest.raises(PayloadMissing):
+            payloads.get(claim)
+    assert [payloads.get(claim) for claim in others] == [DATA, DATA]
+    assert set(payloads.jobs(older_than_s=-1)) == {("default", "01a1fb6"), ("theirs", "01a1fb67")}
+
+
+@pytest.mark.parametrize("job_id", ["..", ".", "", "/", "a/../..", ".incoming"])
+def test_what_is_no_id_deletes_nothing(payloads: Payloads, job_id: str) -> None:
+    claim = payloads.put(KEY, DATA, "text/plain")
+    payloads.delete_job("default", job_id)
+    payloads.delete_job(job_id, "01a1fb67")
+    assert payloads.get(claim) == DATA
+
+
+def test_the_store_names_the_jobs_it_holds_something_of(payloads: Payloads) -> None:
+    assert list(payloads.jobs(older_than_s=-1)) == []
+    payloads.put("default/one/1/fetch.0", DATA, "text/plain")
+    payloads.put("default/one/2/fetch.0", DATA, "text/plain")
+    two = payloads.put("theirs/two/1/fetch.0", DATA, "text/plain")
+    payloads.quarantine(replace(two, size=1))
+    payloads.check()
+    assert sorted(payloads.jobs(older_than_s=-1)) == [("default", "one"), ("theirs", "two")]
+
+
+def test_a_job_that_wrote_lately_is_not_named(payloads: Payloads) -> None:
+    payloads.put(KEY, DATA, "text/plain")
+    assert list(payloads.jobs(older_than_s=60)) == []
+    assert list(payloads.jobs(older_than_s=-1)) == [JOB]
+
+
+def test_sweeping_leaves_every_object(payloads: Payloads) -> None:
+    claim = payloads.put(KEY, DATA, "text/plain")
+    assert payloads.sweep(older_than_s=-1) == 0
+    assert payloads.get(claim) == DATA
+
+
 WRONG_KEYS = [
     "",
     "one",
@@ -86,6 +149,7 @@ def test_a_key_is_no_path(payloads: Payloads, key: str) -> None:
     with pytest.raises(PayloadMissing):
         payloads.get(Claim(key, "0" * 64, 1, "text/plain"))
     payloads.delete(Claim(key, "0" * 64, 1, "text/plain"))
+    payloads.quarantine(Claim(key, "0" * 64, 1, "text/plain"))
 
 
 def test_a_store_that_works_passes_the_check(payloads: Payloads) -> None:

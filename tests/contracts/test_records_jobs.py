@@ -8,6 +8,7 @@ import pytest
 from pipeline.errors import JobFinished, JobNotFound
 from pipeline.ids import Claim
 from pipeline.job import FIRST_RUN, Job, JobSource, JobState, Lane, Refusal, Refused, StageState
+from pipeline.ports import JobFilter
 from stages.contract import Options
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, new_job, output_of
 from tests.support.tools import START
@@ -61,7 +62,7 @@ def test_an_id_that_is_no_uuid_names_no_job(world: World, job_id: str) -> None:
     key = replace(key_of(new_job()), job_id=job_id)
     refused = world.records.claim(key, owner="worker", lease_s=30, at=START)
     assert refused == Refused(Refusal.OVER)
-    assert world.records.jobs(TENANT, state=None, before=job_id, limit=5).jobs == ()
+    assert world.records.jobs(TENANT, JobFilter(), before=job_id, limit=5).jobs == ()
 
 
 def test_an_id_may_be_written_in_upper_case(world: World) -> None:
@@ -72,9 +73,9 @@ def test_an_id_may_be_written_in_upper_case(world: World) -> None:
 def test_jobs_are_listed_newest_first_in_pages(world: World) -> None:
     ids = [world.accept().id for _ in range(5)]
     world.accept(tenant_id="theirs")
-    first = world.records.jobs(TENANT, state=None, before=None, limit=2)
-    second = world.records.jobs(TENANT, state=None, before=first.jobs[-1].id, limit=2)
-    third = world.records.jobs(TENANT, state=None, before=second.jobs[-1].id, limit=2)
+    first = world.records.jobs(TENANT, JobFilter(), before=None, limit=2)
+    second = world.records.jobs(TENANT, JobFilter(), before=first.jobs[-1].id, limit=2)
+    third = world.records.jobs(TENANT, JobFilter(), before=second.jobs[-1].id, limit=2)
     assert [job.id for page in (first, second, third) for job in page.jobs] == ids[::-1]
     assert (first.more, second.more, third.more) == (True, True, False)
     assert first.jobs[0].stages == ()
@@ -83,18 +84,7 @@ def test_jobs_are_listed_newest_first_in_pages(world: World) -> None:
 def test_a_page_that_ends_with_the_last_job_says_so(world: World) -> None:
     world.accept()
     world.accept()
-    assert not world.records.jobs(TENANT, state=None, before=None, limit=2).more
-
-
-def test_jobs_are_listed_by_state(world: World) -> None:
-    queued, running = world.accept(), world.accept()
-    world.claim(running)
-    assert [job.id for job in world.records.jobs(TENANT, state=JobState.RUNNING, before=None, limit=9).jobs] == [
-        running.id
-    ]
-    assert [job.id for job in world.records.jobs(TENANT, state=JobState.QUEUED, before=None, limit=9).jobs] == [
-        queued.id
-    ]
+    assert not world.records.jobs(TENANT, JobFilter(), before=None, limit=2).more
 
 
 def test_cancelling_a_queued_job_cancels_its_stages(world: World) -> None:

@@ -228,6 +228,16 @@ def test_a_stage_that_was_resumed_meanwhile_is_not_relaunched(world: World) -> N
     assert world.stage(job).launches == 1
 
 
+def test_a_stage_that_may_wait_in_line_is_no_suspect_until_it_was_never_launched(world: World) -> None:
+    job = world.accept()
+    world.pass_time(11)
+    in_line = {"older_than_s": 10.0, "except_stages": ("fetch",), "limit": 9}
+    assert world.records.unstarted(**in_line) == []
+    assert found(world.records.unstarted(**{**in_line, "except_stages": ("extract",)})) == [job.id]
+    world.records.unlaunch(key_of(job))
+    assert found(world.records.unstarted(**in_line)) == [job.id]
+
+
 # expire
 
 
@@ -268,43 +278,3 @@ def test_no_more_jobs_expire_at_once_than_asked_for_the_longest_overdue_first(wo
     assert world.records.expire(at=LATER, limit=2) == 2
     assert [world.read(job).state.is_terminal for job in jobs] == [False, True, True]
     assert [world.records.expire(at=LATER, limit=2) for _ in range(2)] == [1, 0]
-
-
-# resume
-
-
-def test_interrupted_stages_are_ready_at_once_and_nothing_is_counted(world: World) -> None:
-    interrupted, queued, done = (world.accept() for _ in range(3))
-    world.do(interrupted, "fetch")
-    hold = world.hold(interrupted, "extract")
-    world.do(done, *STAGES)
-    others = [world.read(job) for job in (queued, done)]
-    assert world.records.resume_interrupted(at=LATER) == 1
-    stage = world.stage(interrupted, "extract")
-    assert (stage.state, stage.losses, stage.attempts, stage.launches) == (StageState.READY, 0, 0, 1)
-    (attempt,) = stage.tries
-    assert (attempt.outcome, attempt.finished_at, attempt.error) == ("lost", LATER, None)
-    assert [suspect.key for suspect in unstarted(world)] == [key_of(interrupted, "extract")]
-    assert not world.records.complete(hold, output_of("extract"), ended())
-    assert [world.read(job) for job in (queued, done)] == others
-    assert world.records.resume_interrupted(at=LATER) == 0
-
-
-def test_a_stage_that_may_wait_in_line_is_no_suspect_until_it_was_never_launched(world: World) -> None:
-    job = world.accept()
-    world.pass_time(11)
-    in_line = {"older_than_s": 10.0, "except_stages": ("fetch",), "limit": 9}
-    assert world.records.unstarted(**in_line) == []
-    assert found(world.records.unstarted(**{**in_line, "except_stages": ("extract",)})) == [job.id]
-    world.records.unlaunch(key_of(job))
-    assert found(world.records.unstarted(**in_line)) == [job.id]
-
-
-def test_a_stage_that_waits_to_be_tried_again_is_launched_when_due_after_an_interruption(world: World) -> None:
-    retried, never_tried = world.accept(), world.accept()
-    world.records.release(world.hold(retried), BROKEN, delay_s=5, spends=True, ended=ended())
-    assert world.records.resume_interrupted(at=LATER) == 0
-    assert unstarted(world) == []
-    world.pass_time(6)
-    assert found(unstarted(world)) == [retried.id]
-    assert never_tried.id not in found(unstarted(world))

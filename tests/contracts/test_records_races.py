@@ -1,34 +1,17 @@
 """Records: of two that want the same thing at the same time, one wins and all tables agree on who."""
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
-from threading import Barrier
-from typing import Any
 
 import pytest
 
 from pipeline.errors import JobFinished
 from pipeline.ids import Hold
 from pipeline.job import Grant, Job, JobState, StageState
+from tests.support.at_once import at_once
 from tests.support.jobs import BROKEN, LEASE_S, STAGES, TENANT, World, ended, key_of, output_of
 from tests.support.tools import START
 
 ROUNDS = 15
-Act = Callable[[], Any]
-
-
-def at_once(*acts: Act) -> list[Any]:
-    """Run these in threads that start together; returns what each returned, or raised."""
-    barrier = Barrier(len(acts))
-
-    def run(act: Act) -> Any:
-        barrier.wait(10)
-        return act()
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        futures: list[Future[Any]] = [pool.submit(run, act) for act in acts]
-        return [future.exception() or future.result() for future in futures]
 
 
 def assert_agrees(job: Job) -> None:

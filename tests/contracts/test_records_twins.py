@@ -14,9 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orchestration.storage.records import SqlRecords
 from pipeline.errors import PipelineError
-from pipeline.ids import Hold
+from pipeline.ids import Hold, StageKey
 from pipeline.job import Grant, Job, JobState, Lane, NewJob, Refused, StageState, Suspect
 from pipeline.memory import MemoryRecords
+from pipeline.ports import JobFilter, Retention
+from pipeline.runs import NewRun
 from tests.support.databases import sqlite_url
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, move_into_the_past, new_job, output_of
 from tests.support.tools import START, ManualClock
@@ -60,7 +62,11 @@ class Twins(RuleBasedStateMachine):
         """The latest hold on a stage, or one beside it."""
         job = self.job(number)
         tries = self.worlds[0].stage(job, stage).tries
-        return Hold(key_of(job, stage), (tries[-1].epoch if tries else 0) + off)
+        return Hold(self.key(job, stage), (tries[-1].epoch if tries else 0) + off)
+
+    def key(self, job: NewJob, stage: str) -> StageKey:
+        """The stage in the current run."""
+        return key_of(job, stage, self.worlds[0].read(job).run)
 
     @precondition(lambda self: len(self.jobs) < 4)
     @rule(lane=st.sampled_from(Lane), hours=st.integers(1, 3))
@@ -76,7 +82,7 @@ class Twins(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(number=some_job, stage=a_stage)
     def unlaunch(self, number: int, stage: str) -> None:
-        self.both(lambda world: world.records.unlaunch(key_of(self.job(number), stage)))
+        self.both(lambda world: world.records.unlaunch(self.key(self.job(number), stage)))
 
     @precondition(lambda self: self.jobs)
     @rule(number=some_job)
@@ -93,7 +99,7 @@ class Twins(RuleBasedStateMachine):
         self.claim_stage(self.job(number), stage)
 
     def claim_stage(self, job: NewJob, stage: str) -> None:
-        self.both(lambda world: world.records.claim(key_of(job, stage), owner="w", lease_s=LEASE_S, at=START))
+        self.both(lambda world: world.records.claim(self.key(job, stage), owner="w", lease_s=LEASE_S, at=START))
 
     @precondition(lambda self: self.jobs)
     @rule(picked=st.lists(st.tuples(some_job, a_stage, an_epoch), max_size=6))
@@ -120,9 +126,28 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda world: world.records.fail(hold, BROKEN, spends=spends, ended=ended()))
 
     @precondition(lambda self: self.jobs)
+    @rule(number=some_job, stage=a_stage, lost=a_stage, off=an_epoch)
+    def lose_input(self, number: int, stage: str, lost: str, off: int) -> None:
+        hold, key = self.hold(number, stage, off), output_of(lost).key
+        self.both(lambda world: world.records.lose_input(hold, BROKEN, claim_key=key, ended=ended()))
+
+    @precondition(lambda self: self.jobs)
     @rule(number=some_job, tenant_id=st.sampled_from([TENANT, TENANT, "theirs"]))
     def cancel(self, number: int, tenant_id: str) -> None:
         self.both(lambda world: world.records.request_cancel(tenant_id, self.job(number).id, START))
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=some_job, from_stage=st.none() | a_stage, hours=st.integers(1, 3))
+    def open_run(self, number: int, from_stage: str | None, hours: int) -> None:
+        new = NewRun(from_stage, None, deadline_at=START + timedelta(hours=hours), at=START)
+        self.both(lambda world: world.records.open_run(TENANT, self.job(number).id, new))
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=some_job, run=st.integers(0, 3))
+    def read_run(self, number: int, run: int) -> None:
+        job_id = self.job(number).id
+        self.both(lambda world: world.records.job(TENANT, job_id, run))
+        self.both(lambda world: world.records.runs(TENANT, job_id))
 
     @rule(take=st.booleans())
     def keep(self, take: bool) -> None:
@@ -145,14 +170,49 @@ class Twins(RuleBasedStateMachine):
     def expire(self, hours: int) -> None:
         self.both(lambda world: world.records.expire(at=START + timedelta(hours=hours, seconds=1), limit=9))
 
+    @precondition(lambda self: self.jobs)
+    @rule(number=some_job, stage=a_stage)
+    def take_over(self, number: int, stage: str) -> None:
+        self.both(lambda world: world.records.take_over(self.key(self.job(number), stage), at=START))
+
+    @rule()
+    def relaunch_all(self) -> None:
+        self.both(lambda world: world.records.relaunch_all())
+
     @rule()
     def resume(self) -> None:
         self.both(lambda world: world.records.resume_interrupted(at=START))
 
-    @rule(state=st.sampled_from([None, *JobState]), number=st.none() | some_job, limit=st.integers(1, 3))
-    def page(self, state: JobState | None, number: int | None, limit: int) -> None:
+    @rule(
+        state=st.sampled_from([None, *JobState]),
+        discarded=st.sampled_from([None, True, False]),
+        number=st.none() | some_job,
+        limit=st.integers(1, 3),
+    )
+    def page(self, state: JobState | None, discarded: bool | None, number: int | None, limit: int) -> None:
         before = self.job(number).id if number is not None and self.jobs else None
-        self.both(lambda world: world.records.jobs(TENANT, state=state, before=before, limit=limit))
+        where = JobFilter(state=state, discarded=discarded)
+        self.both(lambda world: world.records.jobs(TENANT, where, before=before, limit=limit))
+        self.both(lambda world: world.records.count(TENANT, where))
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=some_job)
+    def discard(self, number: int) -> None:
+        self.both(lambda world: world.records.discard(TENANT, self.job(number).id, START))
+
+    @rule(age_s=st.sampled_from([0.0, 3600.0]))
+    def forget(self, age_s: float) -> None:
+        older = Retention(results_s=age_s, intermediates_s=age_s, dead_letters_s=age_s)
+        at = START + timedelta(hours=1)
+        self.both(lambda world: sorted(world.records.expired_jobs(at, older, limit=9)))
+        self.both(lambda world: sorted(map(str, world.records.expire_payloads(at, older, limit=9))))
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=some_job)
+    def purge(self, number: int) -> None:
+        job = self.job(number)
+        if not isinstance(self.both(lambda world: world.records.purge(TENANT, job.id)), tuple):
+            self.jobs.remove(job)
 
     @invariant()
     def all_jobs_read_the_same(self) -> None:

@@ -6,13 +6,13 @@ import pytest
 
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
 from pipeline.ids import Hold
-from pipeline.job import JobSource, JobState, NewJob, StageState
+from pipeline.job import MAX_LOSSES, JobSource, JobState, NewJob, StageState
 from pipeline.memory import MemoryBreakers
-from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Superseded
+from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Returned, Superseded
 from stages.contract import Article, Document, Options, Permanent, Postponed, RetryPolicy, Source, Tools, Transient
 from tests.support.bench import Bench
 from tests.support.catalogs import ARTICLE, FIVE, five_stages, scripted
-from tests.support.jobs import ended, output_of
+from tests.support.jobs import ended, key_of, output_of
 
 PARAGRAPH = "The dam holds back the water of a whole winter, and lets it go when the fields are dry. "
 
@@ -126,6 +126,35 @@ def test_one_that_another_worker_owns_is_left_alone() -> None:
     bench.claim(job, "read")
     assert bench.attempt(job, "read") == Superseded()
     assert bench.stage(job, "read").state is StageState.RUNNING
+
+
+def test_one_whose_worker_is_known_to_be_dead_is_taken_over_at_once() -> None:
+    bench = bench_of()
+    job = bench.accept()
+    bench.claim(job, "read")
+    assert isinstance(bench.attempt(job, "read", worker_died=True), Done)
+    record = bench.stage(job, "read")
+    assert (record.losses, [attempt.outcome for attempt in record.tries]) == (1, ["lost", "succeeded"])
+
+
+def test_a_stage_whose_workers_keep_dying_is_given_up() -> None:
+    bench = bench_of()
+    job = bench.accept()
+    for _ in range(MAX_LOSSES):
+        bench.claim(job, "read")
+        bench.records.take_over(key_of(job, "read"), at=bench.clock.now())
+    assert bench.attempt(job, "read", worker_died=True) == Superseded()
+    error = bench.read(job).error
+    assert error is not None
+    assert error.code == "worker_lost"
+
+
+def test_a_dead_worker_that_had_recorded_its_outcome_costs_nothing() -> None:
+    bench = bench_of()
+    job = bench.accept()
+    first = bench.attempt(job, "read")
+    assert bench.attempt(job, "read", worker_died=True) == first
+    assert bench.stage(job, "read").losses == 0
 
 
 def test_one_delivered_too_early_says_how_long_to_wait() -> None:
@@ -249,27 +278,56 @@ def test_what_comes_after_the_time_limit_is_not_kept(late_s: float) -> None:
 # payloads
 
 
+def damaged(bench: Bench, damage: str, done: Outcome) -> None:
+    assert isinstance(done, Done)
+    if damage == "gone":
+        del bench.objects[done.claim.key]
+    else:
+        bench.objects[done.claim.key] = b"x" * done.claim.size
+
+
 @pytest.mark.parametrize(("damage", "code"), [("gone", "payload_missing"), ("changed", "payload_corrupt")])
-def test_a_damaged_input_fails_the_job(damage: str, code: str) -> None:
+def test_a_damaged_input_is_made_again(damage: str, code: str) -> None:
     bench = bench_of()
     job = bench.accept()
     done = bench.attempt(job, "read")
-    assert isinstance(done, Done)
-    if damage == "gone":
-        bench.objects.clear()
-    else:
-        bench.objects[done.claim.key] = b"x" * done.claim.size
-    dead = bench.attempt(job, "store")
-    assert isinstance(dead, Dead)
-    assert (dead.error.code, bench.stage(job, "store").attempts) == (code, 0)
+    damaged(bench, damage, done)
+    returned = bench.attempt(job, "store")
+    assert isinstance(returned, Returned)
+    assert (returned.error.code, bench.stage(job, "store").attempts) == (code, 0)
+    assert bench.stage(job, "read").state is StageState.READY
+    assert bench.attempt(job, "read") == done
+    assert isinstance(bench.attempt(job, "store"), Done)
 
 
-def test_a_missing_body_fails_the_job() -> None:
+def test_what_is_damaged_is_put_aside() -> None:
+    bench = bench_of()
+    job = bench.accept()
+    done = bench.attempt(job, "read")
+    damaged(bench, "changed", done)
+    bench.attempt(job, "store")
+    assert bench.payloads.log.count("quarantine") == 1
+
+
+@pytest.mark.parametrize(("damage", "code"), [("gone", "payload_missing"), ("changed", "payload_corrupt")])
+def test_an_input_that_is_damaged_twice_fails_the_job(damage: str, code: str) -> None:
+    bench = bench_of()
+    job = bench.accept()
+    for _ in range(2):
+        damaged(bench, damage, bench.attempt(job, "read"))
+        bench.attempt(job, "store")
+    error = bench.read(job).error
+    assert error is not None
+    assert (error.code, error.stage) == (code, "store")
+
+
+def test_submitted_content_that_is_gone_fails_the_job() -> None:
     bench = bench_of()
     job = bench.accept(source=JobSource(body=output_of("source")))
-    dead = bench.attempt(job, "read")
-    assert isinstance(dead, Dead)
-    assert dead.error.code == "payload_missing"
+    bench.attempt(job, "read")
+    error = bench.read(job).error
+    assert error is not None
+    assert error.code == "payload_missing"
 
 
 @pytest.mark.parametrize("method", ["put", "get"])
@@ -346,6 +404,34 @@ def test_a_job_cancelled_in_the_middle_keeps_nothing(notices: bool) -> None:
     assert bench.attempt(job, "read") == (Cancelled() if notices else Superseded())
     assert bench.read(job).state is JobState.CANCELLED
     assert bench.stage(job, "read").claim is None
+
+
+def test_an_attempt_whose_worker_is_stopped_is_left_to_another() -> None:
+    def stopped(_source: Source, tools: Tools) -> Article:
+        tools.scope.token.cancel(for_now=True)
+        tools.scope.check()
+        raise AssertionError("the scope should have said that it is over")
+
+    bench = bench_of(stopped)
+    job = bench.accept()
+    again = bench.attempt(job, "read")
+    assert isinstance(again, Again)
+    assert (again.error.code, again.delay_s, again.spends) == ("worker_stopped", 0.0, False)
+    record = bench.stage(job, "read")
+    assert (record.state, record.attempts, record.losses) == (StageState.READY, 0, 0)
+
+
+def test_a_job_that_is_cancelled_while_its_worker_stops_is_cancelled() -> None:
+    def both(_source: Source, tools: Tools) -> Article:
+        bench.records.request_cancel(job.tenant_id, job.id, bench.clock.now())
+        bench.leases.renew(bench.records)
+        tools.scope.token.cancel(for_now=True)
+        tools.scope.check()
+        raise AssertionError("the scope should have said that it is over")
+
+    bench = bench_of(both)
+    job = bench.accept()
+    assert bench.attempt(job, "read") == Cancelled()
 
 
 @pytest.mark.parametrize("method", ["claim", "complete"])

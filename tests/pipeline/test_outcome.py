@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.errors import BrokerUnavailable, PayloadCorrupt, PayloadMissing, PayloadsUnavailable, RecordsUnavailable
 from pipeline.ids import StageKey
 from pipeline.job import Grant, JobSource, Lane
-from pipeline.outcome import MACHINERY_DELAY_S, MAX_PARKED_S, Again, Cancelled, Dead, judge
+from pipeline.outcome import MACHINERY_DELAY_S, MAX_PARKED_S, Again, Cancelled, Dead, Returned, judge
 from stages.contract import CODES, Options, Permanent, Postponed, RetryPolicy, Transient
 from stages.contract import Cancelled as CallOff
 from tests.support.catalogs import translate
@@ -123,10 +123,10 @@ def test_a_defect_is_the_end_and_its_traceback_is_kept_for_us_alone() -> None:
 @pytest.mark.parametrize(
     ("error", "code"), [(PayloadMissing("k"), "payload_missing"), (PayloadCorrupt("k"), "payload_corrupt")]
 )
-def test_a_lost_payload_is_the_end_and_no_fault_of_the_stage(error: Exception, code: str) -> None:
-    dead = verdict(error)
-    assert isinstance(dead, Dead)
-    assert (dead.error.code, dead.spends) == (code, False)
+def test_a_lost_payload_has_to_be_made_again(error: Exception, code: str) -> None:
+    returned = verdict(error)
+    assert isinstance(returned, Returned)
+    assert (returned.error.code, returned.claim_key) == (code, "k")
 
 
 @pytest.mark.parametrize("kind", [RecordsUnavailable, PayloadsUnavailable, BrokerUnavailable])

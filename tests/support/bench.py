@@ -74,8 +74,11 @@ class Bench:
         self.records.inner.accept(job)
         return job
 
-    def attempt(self, job: NewJob, stage: str) -> Outcome:
-        return attempt(key_of(job, stage), self.services)
+    def attempt(self, job: NewJob, stage: str, **about: Any) -> Outcome:
+        return self.attempt_key(key_of(job, stage), **about)
+
+    def attempt_key(self, key: StageKey, **about: Any) -> Outcome:
+        return attempt(key, self.services, **about)
 
     def read(self, job: NewJob) -> Job:
         found: Job = self.records.inner.job(job.tenant_id, job.id)

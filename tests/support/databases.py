@@ -43,7 +43,8 @@ def erase_jobs(url: str) -> None:
     """Empty a database between two tests, which is quicker than a new one."""
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(metadata.tables["job"].delete())
+        for table in ("job", "marker", "bulk_action"):
+            connection.execute(metadata.tables[table].delete())
     engine.dispose()
 
 

@@ -1,7 +1,7 @@
 """Jobs to put into records, and the world the contract tests run them in."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import count
@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, update
 
-from orchestration.storage.schema import stages
+from orchestration.storage.schema import markers, stages
 from pipeline.ids import Claim, Hold, StageKey, uuid7
 from pipeline.job import Grant, Job, JobError, JobSource, Lane, NewJob, StageRecord, Suspect
 from pipeline.ports import Finished, Records
@@ -77,19 +77,25 @@ class World:
     def stage(self, job: NewJob, stage: str = STAGES[0]) -> StageRecord:
         return next(record for record in self.read(job).stages if record.stage == stage)
 
-    def claim(self, job: NewJob, stage: str = STAGES[0], at: datetime = START) -> Grant:
-        granted = self.records.claim(key_of(job, stage), owner="worker", lease_s=LEASE_S, at=at)
+    def claim(self, job: NewJob, stage: str = STAGES[0], at: datetime = START, run: int = 1) -> Grant:
+        granted = self.records.claim(key_of(job, stage, run), owner="worker", lease_s=LEASE_S, at=at)
         assert isinstance(granted, Grant), granted
         return granted
 
-    def hold(self, job: NewJob, stage: str = STAGES[0]) -> Hold:
-        granted = self.claim(job, stage)
+    def hold(self, job: NewJob, stage: str = STAGES[0], run: int = 1) -> Hold:
+        granted = self.claim(job, stage, run=run)
         return Hold(granted.key, granted.epoch)
 
-    def do(self, job: NewJob, *names: str) -> None:
-        """Claim and complete these stages."""
+    def do(self, job: NewJob, *names: str, run: int = 1, at: datetime = START) -> None:
+        """Claim these stages and complete them 2 seconds after `at`."""
         for name in names:
-            assert self.records.complete(self.hold(job, name), output_of(name), ended())
+            end = Finished(at + timedelta(seconds=2), 2.0)
+            assert self.records.complete(self.hold(job, name, run), output_of(name), end)
+
+    def fail(self, job: NewJob, stage: str = STAGES[0], run: int = 1, **error: Any) -> None:
+        """Claim a stage and fail it."""
+        failed = replace(BROKEN, stage=stage, **error)
+        assert self.records.fail(self.hold(job, stage, run), failed, spends=True, ended=ended())
 
     def lapse(self, job: NewJob, stage: str = STAGES[0]) -> Suspect:
         """Claim a stage, let its lease run out, and return the suspect."""
@@ -104,4 +110,5 @@ def move_into_the_past(url: str, seconds: float) -> None:
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(update(stages).values({moment.name: moment - seconds for moment in moments}))
+        connection.execute(update(markers).values(until=markers.c.until - seconds))
     engine.dispose()

@@ -15,9 +15,11 @@ from sqlalchemy.exc import IntegrityError
 from orchestration.storage import engine as engine_module
 from orchestration.storage.engine import Database, parse_url
 from orchestration.storage.records import SqlRecords
+from orchestration.storage.schema import jobs, stages
 from pipeline.errors import RecordsUnavailable
 from pipeline.ids import Hold
-from pipeline.job import Refusal, Refused
+from pipeline.job import JobState, Refusal, Refused
+from pipeline.ports import JobFilter, Retention
 from tests.support.databases import postgresql_url, sqlite_url
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, new_job, output_of
 from tests.support.tools import START
@@ -73,7 +75,7 @@ def test_a_locked_database_is_unavailable(tmp_path: Path) -> None:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(RecordsUnavailable, match="locked"):
             records.accept(new_job())
-        assert records.jobs(TENANT, state=None, before=None, limit=1).jobs == ()
+        assert records.jobs(TENANT, JobFilter(), before=None, limit=1).jobs == ()
         other.execute("ROLLBACK")
     records.accept(new_job())
     records.close()
@@ -239,11 +241,18 @@ def test_what_is_looked_for_often_is_found_by_an_index(tmp_path: Path) -> None:
         records.lapsed(limit=5)
         records.unstarted(older_than_s=5, limit=5)
         records.expire(at=START, limit=5)
-        records.jobs(TENANT, state=None, before=None, limit=5)
-        records.jobs(TENANT, state=None, before=new_job().id, limit=5)
+        records.jobs(TENANT, JobFilter(), before=None, limit=5)
+        records.jobs(TENANT, JobFilter(), before=new_job().id, limit=5)
         records.renew(holds, lease_s=30)
         records.job(TENANT, holds[0].key.job_id)
         records.resume_interrupted(at=START)
+        records.relaunch_all()
+        records.jobs(TENANT, JobFilter(code="dns_failure"), before=None, limit=5)
+        records.count(TENANT, JobFilter(state=JobState.FAILED))
+        records.runs(TENANT, holds[0].key.job_id)
+        records.expired_jobs(START, Retention(1, 1, 1), limit=5)
+        records.expire_payloads(START, Retention(1, 1, 1), limit=5)
+        records.known_jobs([holds[0].key.job_id])
     records.close()
     used = set()
     with closing(sqlite3.connect(str(make_url(url).database))) as plans:
@@ -252,7 +261,7 @@ def test_what_is_looked_for_often_is_found_by_an_index(tmp_path: Path) -> None:
                 for *_, step in plans.execute(f"EXPLAIN QUERY PLAN {statement}", values):
                     assert not re.match("SCAN (job|run|stage|attempt)(?!.* INDEX )", step), (statement, step)
                     used.add(step.split("INDEX ")[-1].split(" ")[0])
-    assert {"ix_stage_running", "ix_stage_ready", "ix_job_unfinished", "ix_job_tenant"} <= used
+    assert {index.name for table in (jobs, stages) for index in table.indexes} <= used
 
 
 def test_a_stage_of_a_superseded_run_cannot_be_claimed(url: str) -> None:

@@ -6,20 +6,27 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, Text, cast, create_engine, event, func, insert, inspect, select, text
 
 import orchestration.storage
 from orchestration.storage.migrate import migrate
 from orchestration.storage.records import SqlRecords
-from orchestration.storage.schema import REVISION, metadata
+from orchestration.storage.rows import job_values, run_values, stage_values
+from orchestration.storage.schema import REVISION, jobs, metadata, runs, stages
 from pipeline.errors import RecordsUnavailable
+from pipeline.job import JobError, NewJob
+from pipeline.runs import RunOrigin
+from stages.contract import Options
 from tests.support.databases import empty_postgresql_url
+from tests.support.jobs import TENANT, new_job
 
 MIGRATE_ONLY = """
 import sys
@@ -147,6 +154,56 @@ def test_a_sqlite_file_is_locked_while_it_is_migrated(tmp_path: Path) -> None:
     finally:
         event.remove(Engine, "begin", try_to_lock)
     assert refused == [True]
+
+
+def upgrade_to(url: str, revision: str) -> None:
+    engine = create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(orchestration.storage.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+def without(row: dict[str, Any], *columns: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in columns}
+
+
+def accept_in_version_1(connection: Connection, new: NewJob, error: dict[str, Any] | None) -> None:
+    """Only columns that version 1 had."""
+    stage_columns = ("reruns", "is_launched")
+    connection.execute(insert(jobs), {**job_values(new), "error": error})
+    connection.execute(insert(runs), {**without(run_values(new), "origin", "options"), "error": error})
+    connection.execute(insert(stages), [without(row, *stage_columns) for row in stage_values(new)])
+
+
+def test_jobs_of_version_1_are_kept_and_completed(empty_url: str) -> None:
+    upgrade_to(empty_url, "0001")
+    error = {"code": "dns_failure", "message": "\x00 \ud800", "stage": "fetch", "traceback": "\x00"}
+    failed = [new_job(options=Options(processing="detailed")) for _ in range(1001)]
+    sound = new_job()
+    engine = create_engine(empty_url)
+    with engine.begin() as connection:
+        for job in failed:
+            accept_in_version_1(connection, job, error)
+        accept_in_version_1(connection, sound, None)
+    migrate(empty_url)
+    with engine.begin() as connection:
+        sought = (jobs.c.error_code, jobs.c.error_stage)
+        codes = connection.execute(select(*sought, func.count()).group_by(*sought))
+        assert set(codes) == {("dns_failure", "fetch", 1001), (None, None, 1)}
+        same_options = func.count().filter(cast(runs.c.options, Text) == cast(jobs.c.options, Text))
+        assert connection.scalar(select(same_options).join_from(runs, jobs)) == 1002
+    engine.dispose()
+    records = SqlRecords(empty_url)
+    for job in (failed[0], failed[-1], sound):
+        read = records.job(TENANT, job.id)
+        assert read is not None
+        (run,) = records.runs(TENANT, job.id)
+        assert (run.origin, run.from_stage) == (RunOrigin.SUBMIT, None)
+        assert (read.options, read.error) == (job.options, JobError(**error) if job is not sound else None)
+    records.close()
 
 
 def test_a_failed_migration_leaves_no_half_of_it(tmp_path: Path) -> None:

@@ -104,6 +104,16 @@ def test_an_object_that_inflates_past_its_claim_is_cut_short(folder: PayloadFold
     assert peak < 1_000_000
 
 
+def test_a_damaged_object_is_kept_aside_to_be_looked_into(folder: PayloadFolder, root: Path) -> None:
+    claim = folder.put(KEY, DATA, "text/plain")
+    (root / claim.key).write_bytes(b"damaged")
+    folder.quarantine(claim)
+    assert files(root) == [root / "quarantine" / claim.key]
+    assert (root / "quarantine" / claim.key).read_bytes() == b"damaged"
+    with pytest.raises(PayloadMissing):
+        folder.get(claim)
+
+
 def test_a_full_disk_leaves_nothing_behind(folder: PayloadFolder, root: Path) -> None:
     folder.put(KEY, b"small", "text/plain")
     before = files(root)
@@ -175,6 +185,55 @@ def test_many_may_put_the_same_at_once(folder: PayloadFolder, root: Path) -> Non
 def test_the_check_leaves_nothing_behind(folder: PayloadFolder, root: Path) -> None:
     folder.check()
     assert files(root) == []
+
+
+def age(path: Path, seconds: float) -> None:
+    moment = time.time() - seconds
+    os.utime(path, (moment, moment))
+
+
+def test_the_age_of_a_job_is_that_of_its_latest_object(folder: PayloadFolder, root: Path) -> None:
+    for run in (1, 2):
+        folder.put(f"default/old/{run}/fetch.0", DATA, "text/plain")
+        folder.put(f"default/renewed/{run}/fetch.0", DATA, "text/plain")
+    for path in root.glob("default/**"):
+        age(path, 1000)
+    folder.put("default/renewed/1/extract.0", DATA, "text/plain")
+    assert list(folder.jobs(older_than_s=500)) == [("default", "old")]
+
+
+def test_what_was_put_aside_lately_keeps_its_job_from_being_old(folder: PayloadFolder, root: Path) -> None:
+    claim = folder.put(KEY, DATA, "text/plain")
+    (root / claim.key).write_bytes(b"damaged")
+    folder.quarantine(claim)
+    for path in root.glob("default/**"):
+        age(path, 1000)
+    assert list(folder.jobs(older_than_s=500)) == []
+
+
+def test_a_deleted_job_leaves_no_file_not_even_aside(folder: PayloadFolder, root: Path) -> None:
+    folder.put(KEY, DATA, "text/plain")
+    claim = folder.put(KEY, b"other", "text/plain")
+    (root / claim.key).write_bytes(b"damaged")
+    folder.quarantine(claim)
+    folder.delete_job("default", "01a1fb67")
+    assert files(root) == []
+
+
+def test_old_leftovers_of_interrupted_writes_are_swept(folder: PayloadFolder, root: Path) -> None:
+    folder.put(KEY, DATA, "text/plain")
+    old, new = root / ".incoming" / "old", root / ".incoming" / "new"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    age(old, 1000)
+    assert folder.sweep(older_than_s=500) == 1
+    assert (old.exists(), new.exists()) == (False, True)
+    assert folder.sweep(older_than_s=500) == 0
+
+
+def test_a_store_that_nothing_was_put_into_holds_nothing(folder: PayloadFolder) -> None:
+    assert (list(folder.jobs(older_than_s=0)), folder.sweep(older_than_s=0)) == ([], 0)
+    folder.delete_job("default", "01a1fb67")
 
 
 WRITER = """

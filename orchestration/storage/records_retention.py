@@ -1,0 +1,92 @@
+"""Forgetting what is older than it has to be kept: outputs, then whole jobs."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from itertools import chain
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from orchestration.storage.records_moves import IS_STAGE, locked_job, of_key, require_job, spelled_out
+from orchestration.storage.records_reading import known_job
+from orchestration.storage.rows import claim_from
+from orchestration.storage.schema import jobs, runs, stages
+from pipeline.errors import JobUnfinished
+from pipeline.ids import Claim, StageKey, canonical_uuid
+from pipeline.job import Job, JobState
+from pipeline.ports import Retention
+
+IDS_AT_ONCE = 500
+
+_TERMINAL = [state for state in JobState if state.is_terminal]
+_UNFORGOTTEN = (
+    select(jobs.c.id)
+    .where(jobs.c.state == spelled_out(JobState.SUCCEEDED), jobs.c.forgotten_at.is_(None))
+    .where(jobs.c.finished_at <= bindparam("until"))
+    .order_by(jobs.c.finished_at)
+    .limit(bindparam("limit"))
+)
+_FINISHED = (
+    select(jobs.c.tenant_id, jobs.c.id)
+    .where(jobs.c.state == bindparam("state"), jobs.c.finished_at <= bindparam("until"))
+    .order_by(jobs.c.finished_at)
+    .limit(bindparam("limit"))
+)
+_RESULTS = select(runs.c.result).where(runs.c.job_id == bindparam("this_job"), runs.c.result.is_not(None))
+_OUTPUTS = select(stages).where(stages.c.job_id == bindparam("this_job"), stages.c.claim.is_not(None))
+_FORGET_OUTPUT = update(stages).where(IS_STAGE).values(claim=None)
+
+
+# outputs
+
+
+def unforgotten(connection: Connection, until: datetime, limit: int) -> list[str]:
+    """Ids of jobs that succeeded until then and whose intermediate outputs are kept, the oldest first."""
+    return list(connection.scalars(_UNFORGOTTEN, {"until": until, "limit": limit}))
+
+
+def forget_outputs(connection: Connection, job_id: str, until: datetime, at: datetime) -> list[Claim]:
+    """Forget all that one succeeded job keeps, but for results; returns what nothing refers to any more."""
+    job = locked_job(connection, job_id)
+    if job is None or job.state is not JobState.SUCCEEDED or job.forgotten_at or job.finished_at > until:
+        return []
+    results = {result["key"] for result in connection.scalars(_RESULTS, {"this_job": job_id})}
+    outputs = [row for row in connection.execute(_OUTPUTS, {"this_job": job_id}) if row.claim["key"] not in results]
+    for row in outputs:
+        connection.execute(_FORGET_OUTPUT, of_key(StageKey(job_id, row.run, row.stage, row.part)))
+    connection.execute(
+        update(jobs).where(jobs.c.id == job_id).values(forgotten_at=at, source={**job.source, "body": None})
+    )
+    return _distinct(claim_from(document) for document in (job.source["body"], *(row.claim for row in outputs)))
+
+
+def _distinct(claims: Iterable[Claim | None]) -> list[Claim]:
+    """A run holds the claims of the run before for what it took over."""
+    return list({claim.key: claim for claim in claims if claim is not None}.values())
+
+
+# jobs
+
+
+def expired(connection: Connection, at: datetime, older: Retention, limit: int) -> list[tuple[str, str]]:
+    """Tenants and ids of finished jobs that need not be kept."""
+    ends = {state: at - timedelta(seconds=older.kept_s(state)) for state in _TERMINAL}
+    found = (
+        connection.execute(_FINISHED, {"state": state, "until": until, "limit": limit}) for state, until in ends.items()
+    )
+    return [(row.tenant_id, row.id) for row in chain.from_iterable(found)][:limit]
+
+
+def purge(connection: Connection, tenant_id: str, job_id: str) -> Job:
+    job = require_job(connection, tenant_id, job_id)
+    if not job.state.is_terminal:
+        raise JobUnfinished(job_id, job.state)
+    purged = known_job(connection, tenant_id, job_id)
+    connection.execute(delete(jobs).where(jobs.c.id == job.id, jobs.c.state.in_(_TERMINAL)))
+    return purged
+
+
+def known(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Which of these are ids of jobs."""
+    plausible = [job_id for job_id in ids if canonical_uuid(job_id) == job_id]
+    batches = (plausible[start : start + IDS_AT_ONCE] for start in range(0, len(plausible), IDS_AT_ONCE))
+    return {job_id for batch in batches for job_id in connection.scalars(select(jobs.c.id).where(jobs.c.id.in_(batch)))}

@@ -1,0 +1,46 @@
+"""Opening another run of a finished job."""
+
+from sqlalchemy import Connection, bindparam, insert, update
+
+from orchestration.storage.records_jobs import INSERT_STAGE
+from orchestration.storage.records_moves import of_run, require_job
+from orchestration.storage.records_reading import known_job
+from orchestration.storage.rows import copied_stage_values, new_run_values, options_document, rerun_stage_values
+from orchestration.storage.schema import jobs, runs, stages
+from pipeline.job import Job, JobState
+from pipeline.runs import NewRun, first_to_run
+
+_REOPEN = (
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("this_job"),
+        jobs.c.run == bindparam("this_run"),
+        jobs.c.state.in_([state for state in JobState if state.is_terminal]),
+    )
+    .values(
+        state=JobState.QUEUED,
+        run=jobs.c.run + 1,
+        started_at=None,
+        finished_at=None,
+        error=None,
+        error_code=None,
+        error_stage=None,
+        result=None,
+        discarded_at=None,
+        forgotten_at=None,
+    )
+)
+
+
+def open_run(connection: Connection, tenant_id: str, job_id: str, new: NewRun) -> Job:
+    require_job(connection, tenant_id, job_id)
+    earlier = known_job(connection, tenant_id, job_id)
+    start = first_to_run(earlier, new.from_stage)
+    options = new.options or earlier.options
+    connection.execute(insert(runs), new_run_values(earlier, new, start, options))
+    if start > 0:
+        connection.execute(insert(stages), copied_stage_values(earlier, start))
+    connection.execute(INSERT_STAGE, rerun_stage_values(earlier, start))
+    asked_for = {"deadline_at": new.deadline_at, "options": options_document(options)}
+    connection.execute(_REOPEN, {**asked_for, **of_run(earlier.id, earlier.run)})
+    return known_job(connection, tenant_id, job_id)

@@ -1,0 +1,52 @@
+"""Finding jobs in the records in memory, and discarding dead letters."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from pipeline.errors import JobFinished, JobUnfinished
+from pipeline.ids import canonical_uuid
+from pipeline.job import Job, JobState
+from pipeline.memory_store import MemoryStore
+from pipeline.ports import JobFilter, Page
+
+
+class MemoryListing(MemoryStore):
+    """Listing, counting and discarding jobs."""
+
+    def jobs(self, tenant_id: str, where: JobFilter, *, before: str | None, limit: int) -> Page:
+        """Jobs, newest first, without their stages."""
+        ceiling = None if before is None else canonical_uuid(before) or ""
+        meant = sorted(self._meant(tenant_id, where), key=lambda job: job.id, reverse=True)
+        found = [job for job in meant if ceiling is None or job.id < ceiling]
+        return Page(tuple(found[:limit]), more=len(found) > limit)
+
+    def count(self, tenant_id: str, where: JobFilter) -> int:
+        """How many jobs are meant."""
+        return len(self._meant(tenant_id, where))
+
+    def discard(self, tenant_id: str, job_id: str, at: datetime) -> Job:
+        """Say that a failed job needs no more attention."""
+        with self._lock:
+            kept = self._require(tenant_id, job_id)
+            if not kept.job.state.is_terminal:
+                raise JobUnfinished(job_id, kept.job.state)
+            if kept.job.state is not JobState.FAILED:
+                raise JobFinished(job_id, kept.job.state)
+            kept.job = replace(kept.job, discarded_at=kept.job.discarded_at or at)
+            return kept.seen()
+
+    def _meant(self, tenant_id: str, where: JobFilter) -> list[Job]:
+        with self._lock:
+            jobs = [kept.job for kept in self._kept.values() if kept.job.tenant_id == tenant_id]
+        return [job for job in jobs if _is_meant(job, where)]
+
+
+def _is_meant(job: Job, where: JobFilter) -> bool:
+    return (
+        where.state in (None, job.state)
+        and where.stage in (None, job.error and job.error.stage)
+        and where.code in (None, job.error and job.error.code)
+        and (where.created_after is None or where.created_after <= job.created_at)
+        and (where.created_before is None or job.created_at < where.created_before)
+        and where.discarded in (None, job.discarded_at is not None)
+    )
