@@ -1,16 +1,18 @@
 """The housekeeper: launches what has no message, takes back what lost its worker, ends what is overdue.
 
-Every step is a compare-and-set in the records, so two keepers at once publish nothing twice.
+One keeper leads and the others stand by. Every step is a compare-and-set in the records all the same, so two that
+both think they lead publish nothing twice.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from celery import Celery
 
 from orchestration.launch import launch
+from orchestration.queues import Queues
 from pipeline.errors import BrokerUnavailable, MachineryFailed
 from pipeline.job import Suspect
 from pipeline.ports import Records
@@ -23,6 +25,10 @@ BATCH = 200
 """Pieces of work looked at in one tick."""
 IN_LINE_PATIENCE_S = 900.0
 """While a queue holds messages, a stage with no attempt is most likely waiting in line, so it is given this long."""
+LEAD_S = 5.0
+"""After so long without a sign of the leading keeper another takes its place."""
+LEADER = "keeper"
+INCARNATION = "broker_incarnation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,17 @@ class Kept:
 
     expired: int = 0
     reclaimed: int = 0
+    forgotten: int = 0
+    """Stages whose messages went with the broker's memory."""
     relaunched: int = 0
+    acted: int = 0
+    """Jobs that had their turn in a bulk action."""
+    retired: int = 0
+    """Jobs and objects that need not be kept any more."""
+
+
+def _nothing() -> int:
+    return 0
 
 
 class Keeper:
@@ -42,19 +58,26 @@ class Keeper:
         records: Records,
         app: Celery,
         clock: Clock,
+        queues: Queues,
         *,
-        in_line: Callable[[], Collection[str]],
+        name: str,
         lease_s: float,
         relaunch_after_s: float,
+        act: Callable[[], int] = _nothing,
+        retire: Callable[[], int] = _nothing,
     ) -> None:
-        """`in_line` names the stages whose queues hold messages that no worker has taken yet."""
+        """`name` tells this keeper from the others; `act` and `retire` have a turn in each tick of the leading one."""
         self._records = records
-        self._in_line = in_line
         self._app = app
         self._clock = clock
+        self._queues = queues
+        self._name = name
         self._lease_s = lease_s
         self._relaunch_after_s = relaunch_after_s
+        self._act = act
+        self._retire = retire
         self._reclaim_from = clock.monotonic()
+        self._incarnation: str | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Tick once a second until told to stop."""
@@ -63,9 +86,16 @@ class Keeper:
 
     def tick(self) -> Kept:
         """Look at the records once. Raises `MachineryFailed` when the database or the broker is down."""
-        expired = self._records.expire(at=self._clock.now(), limit=BATCH)
-        reclaimed = self._launch(self._reclaimed())
-        return Kept(expired=expired, reclaimed=reclaimed, relaunched=self._launch(self._unstarted()))
+        if not self._records.lead(LEADER, self._name, lease_s=LEAD_S):
+            return Kept()
+        return Kept(
+            expired=self._records.expire(at=self._clock.now(), limit=BATCH),
+            reclaimed=self._launch(self._reclaimed()),
+            forgotten=self._forgotten(),
+            relaunched=self._launch(self._unstarted()),
+            acted=self._act(),
+            retired=self._retire(),
+        )
 
     def _tick_safely(self) -> None:
         try:
@@ -87,13 +117,26 @@ class Keeper:
             if self._records.reclaim(suspect, at=self._clock.now()):
                 yield suspect
 
+    def _forgotten(self) -> int:
+        """Have everything launched again whose message went with the broker's memory."""
+        incarnation = self._queues.incarnation()
+        if incarnation is None or incarnation == self._incarnation:
+            return 0
+        known, self._incarnation = self._records.marker(INCARNATION), incarnation
+        if known == incarnation:
+            return 0
+        # In this order: whoever dies in between has it done again by the next, which does no harm.
+        count = 0 if known is None else self._records.relaunch_all()
+        self._records.set_marker(INCARNATION, incarnation)
+        return count
+
     def _unstarted(self) -> Iterable[Suspect]:
         if not self._records.unstarted(older_than_s=self._relaunch_after_s, limit=1):
             return
-        in_line = self._in_line()
+        in_line = self._queues.in_line()
         soon = self._records.unstarted(older_than_s=self._relaunch_after_s, except_stages=in_line, limit=BATCH)
         late = self._records.unstarted(older_than_s=IN_LINE_PATIENCE_S, limit=BATCH) if in_line else ()
-        for suspect in (*soon, *late):
+        for suspect in self._queues.without_message((*soon, *late)):
             if self._records.relaunch(suspect):
                 yield suspect
 

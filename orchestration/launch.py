@@ -1,14 +1,36 @@
 """Publishing the rest of a run. Always after the record was committed, never before."""
 
+import logging
 from collections.abc import Sequence
 
 import kombu.exceptions
 from celery import Celery
 
-from orchestration.canvas import chain_from
-from pipeline.errors import BrokerUnavailable
+from orchestration.canvas import FIRST_LAUNCH, chain_from
+from pipeline.errors import BrokerUnavailable, MachineryFailed
 from pipeline.ids import StageKey
 from pipeline.job import Lane
+from pipeline.ports import Records
+
+log = logging.getLogger(__name__)
+
+
+def launch_or_leave(app: Celery, records: Records, first: StageKey, stages: Sequence[str], lane: Lane) -> None:
+    """Publish a run that was just recorded as launched once; what the broker does not take is left to the keeper."""
+    try:
+        launch(app, first, stages, lane, number=FIRST_LAUNCH)
+    except BrokerUnavailable as error:
+        log.warning("job %s is kept and will be launched later: %s", first.job_id, error)
+        leave_to_keeper(records, first)
+
+
+def leave_to_keeper(records: Records, key: StageKey) -> None:
+    """Say that the message counted as launched was not published."""
+    try:
+        records.unlaunch(key)
+    except MachineryFailed as error:
+        # The run is committed as launched: the keeper finds it a little later, by its age.
+        log.warning("%s", error)
 
 
 def launch(app: Celery, first: StageKey, stages: Sequence[str], lane: Lane, *, number: int) -> None:

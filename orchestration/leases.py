@@ -45,6 +45,12 @@ class LeaseThread:
             with self._lock:
                 del self._tokens[hold]
 
+    def interrupt(self) -> None:
+        """Stop the attempts of this process, for other workers to make."""
+        with self._lock:
+            for token in self._tokens.values():
+                token.cancel(for_now=True)
+
     def close(self) -> None:
         """Stop renewing."""
         self._closed.set()

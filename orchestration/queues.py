@@ -1,23 +1,104 @@
-"""What stands in the queues."""
+"""What stands in the queues, as far as the transport can say."""
 
-from collections.abc import Iterable
-from typing import Any
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import amqp.exceptions
 import kombu.exceptions
+import redis.exceptions
 from celery import Celery
 
+from orchestration.transport import Inspector, Transport
 from pipeline.errors import BrokerUnavailable
+from pipeline.job import Suspect
 
 
-def with_messages(app: Celery, queues: Iterable[str]) -> frozenset[str]:
-    """Those of these queues that hold messages which no worker has taken yet. Raises `BrokerUnavailable`."""
+class Queues(Protocol):
+    """Questions of the keeper to the broker. All raise `BrokerUnavailable`."""
+
+    def incarnation(self) -> str | None:
+        """Changes when the broker lost its memory; None where it cannot tell, or not yet."""
+
+    def in_line(self) -> frozenset[str]:
+        """The stages whose queues hold messages that no worker has taken yet."""
+
+    def without_message(self, suspects: Iterable[Suspect]) -> Iterator[Suspect]:
+        """Those whose message is gone, or may be where the broker cannot tell."""
+
+
+class ListQueues:
+    """Lists say how long they are, and no more."""
+
+    def __init__(self, app: Celery, names: Sequence[str]) -> None:
+        self._app = app
+        self._names = names
+
+    def incarnation(self) -> str | None:
+        """Not known."""
+        return None
+
+    def in_line(self) -> frozenset[str]:
+        """The queues that are not empty."""
+        with answering(self._app) as connection:
+            return frozenset(name for name in self._names if _waiting(connection.default_channel, name))
+
+    def without_message(self, suspects: Iterable[Suspect]) -> Iterator[Suspect]:
+        """All of them: a duplicate is refused by the record."""
+        return iter(suspects)
+
+
+class StreamQueues(ListQueues):
+    """Streams can be searched, and tell whether they are the ones they were."""
+
+    def incarnation(self) -> str | None:
+        """The marker that the workers leave in the broker's memory."""
+        with self._inspector() as inspector:
+            return inspector.incarnation()
+
+    def without_message(self, suspects: Iterable[Suspect]) -> Iterator[Suspect]:
+        """Those that a complete search did not find."""
+        by_stage = defaultdict(list)
+        for suspect in suspects:
+            by_stage[suspect.key.stage].append(suspect)
+        for stage, of_stage in by_stage.items():
+            task_ids = {suspect.key.task_id(suspect.launches): suspect for suspect in of_stage}
+            with self._inspector() as inspector:
+                found = inspector.find(stage, task_ids)
+            if found.complete:
+                yield from (suspect for task_id, suspect in task_ids.items() if task_id not in found.present)
+
+    @contextmanager
+    def _inspector(self) -> Iterator[Inspector]:
+        with answering(self._app) as connection, Inspector(connection) as inspector:
+            yield inspector
+
+
+def queues_of(app: Celery, names: Sequence[str]) -> Queues:
+    """The questions that this application's transport can answer."""
+    with app.connection_for_write() as connection:
+        kind: Callable[[Celery, Sequence[str]], Queues] = (
+            StreamQueues if isinstance(connection.transport, Transport) else ListQueues
+        )
+    return kind(app, names)
+
+
+@contextmanager
+def answering(app: Celery) -> Iterator[Any]:
+    """A connection to the broker. Raises `BrokerUnavailable` when it does not answer, also later on."""
     connection: Any = app.connection_for_write()
     with connection:
         try:
             connection.ensure_connection(max_retries=1, interval_start=0)
-            return frozenset(queue for queue in queues if _waiting(connection.default_channel, queue))
-        except (kombu.exceptions.OperationalError, *connection.recoverable_connection_errors) as error:
+            yield connection
+        except (
+            kombu.exceptions.OperationalError,
+            redis.exceptions.RedisError,
+            *connection.recoverable_connection_errors,
+        ) as error:
             raise BrokerUnavailable("the broker does not answer") from error
 
 

@@ -6,9 +6,9 @@ import socket
 import threading
 from contextlib import closing
 
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_shutting_down
 
-from orchestration.celery_app import WORKER_PATIENCE_S
+from orchestration.celery_app import WORKER
 from orchestration.settings import Settings
 from orchestration.telemetry import configure_logging
 from orchestration.wiring import Wiring
@@ -22,7 +22,7 @@ def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -
     configure_logging(settings.log_level, f"worker-{queue}")
     # Celery would replace the handlers configured above.
     setup_logging.connect(_keep_logging, weak=False)
-    with closing(Wiring(settings, publish_patience_s=WORKER_PATIENCE_S)) as wiring:
+    with closing(Wiring(settings, WORKER)) as wiring:
         stage = wiring.catalog.stage(queue)
         fitting = settings.cpu_concurrency if stage.pool == "cpu" else settings.io_concurrency
         # Made here, before the pool's threads could race to make them.
@@ -40,7 +40,22 @@ def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -
             without_mingle=True,
             without_heartbeat=True,
         )
+        _hand_over_at_shutdown(wiring, settings.shutdown_grace_s)
         worker.start()
+
+
+def _hand_over_at_shutdown(wiring: Wiring, grace_s: float) -> None:
+    """After the grace, or at a second signal, stop what is running and let others do it."""
+    stopping = threading.Event()
+
+    def on_signal(**_kwargs: object) -> None:
+        delay_s = 0.0 if stopping.is_set() else grace_s
+        stopping.set()
+        timer = threading.Timer(delay_s, wiring.leases.interrupt)
+        timer.daemon = True
+        timer.start()
+
+    worker_shutting_down.connect(on_signal, weak=False)
 
 
 def run_keeper(settings: Settings) -> None:

@@ -80,6 +80,19 @@ class Settings(BaseSettings):
     cpu_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Attempts at once in a worker of a `cpu` stage."""
 
+    shutdown_grace_s: float = Field(default=20.0, ge=0)
+    """How long a worker that is stopped lets its attempts go on before it hands them to others."""
+
+    # retention
+    retention_results_s: float = Field(default=30 * 86_400.0, gt=0)
+    """How long a job that succeeded is kept, with its result."""
+    retention_intermediates_s: float = Field(default=86_400.0, gt=0)
+    """How long outputs of its stages and submitted content are kept."""
+    retention_dead_letters_s: float = Field(default=90 * 86_400.0, gt=0)
+    """How long a job that failed or was cancelled is kept, with all it made."""
+    orphan_grace_s: float = Field(default=86_400.0, gt=0)
+    """How long objects are left alone that belong to no job."""
+
     # API
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)

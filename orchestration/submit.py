@@ -1,4 +1,4 @@
-"""From request to running job: accept, then launch after the commit. Cancel."""
+"""From request to running job: accept, then launch after the commit. Cancel, discard, purge."""
 
 import logging
 from dataclasses import dataclass, field
@@ -7,12 +7,11 @@ from random import Random
 
 from celery import Celery
 
-from orchestration.canvas import FIRST_LAUNCH
-from orchestration.launch import launch
+from orchestration.launch import launch_or_leave
 from pipeline.attempt import payload_key
 from pipeline.composition import Catalog, Pipeline
 from pipeline.definition import DEFAULT_PIPELINE
-from pipeline.errors import BrokerUnavailable, MachineryFailed
+from pipeline.errors import PayloadsUnavailable
 from pipeline.ids import Claim, StageKey, uuid7
 from pipeline.job import DEFAULT_TENANT, FIRST_RUN, Job, JobSource, Lane, NewJob
 from pipeline.ports import Payloads, Records
@@ -41,7 +40,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where jobs are accepted and cancelled."""
+    """Where jobs are accepted, and let go of."""
 
     catalog: Catalog
     records: Records
@@ -59,12 +58,20 @@ class Desk:
         pipeline = self._pipeline(submission)
         job = self._new_job(submission, pipeline)
         self.records.accept(job)
-        self._launch(job)
+        launch_or_leave(self.app, self.records, StageKey(job.id, FIRST_RUN, job.stages[0]), job.stages, job.lane)
         return job
 
     def cancel(self, tenant_id: str, job_id: str) -> Job:
         """Cancel a job. Raises `JobNotFound` or `JobFinished`."""
         return self.records.request_cancel(tenant_id, job_id, self.clock.now())
+
+    def discard(self, tenant_id: str, job_id: str) -> Job:
+        """Say that a failed job needs no more attention. Raises `JobNotFound`, `JobUnfinished` or `JobFinished`."""
+        return self.records.discard(tenant_id, job_id, self.clock.now())
+
+    def purge(self, tenant_id: str, job_id: str) -> None:
+        """Erase a finished job with all that is kept of it. Raises `JobNotFound` or `JobUnfinished`."""
+        purge(self.records, self.payloads, tenant_id, job_id)
 
     def _pipeline(self, submission: Submission) -> Pipeline:
         if submission.stages is not None:
@@ -97,17 +104,11 @@ class Desk:
         key = payload_key(submission.tenant_id, StageKey(job_id, FIRST_RUN, SOURCE_STAGE))
         return self.payloads.put(key, submission.body, submission.content_type or "application/octet-stream")
 
-    def _launch(self, job: NewJob) -> None:
-        first = StageKey(job.id, FIRST_RUN, job.stages[0])
-        try:
-            launch(self.app, first, job.stages, job.lane, number=FIRST_LAUNCH)
-        except BrokerUnavailable as error:
-            log.warning("job %s is kept and will be launched later: %s", job.id, error)
-            self._leave_to_keeper(first)
 
-    def _leave_to_keeper(self, key: StageKey) -> None:
-        try:
-            self.records.unlaunch(key)
-        except MachineryFailed as error:
-            # The job is committed as launched: the keeper finds it a little later, by its age.
-            log.warning("%s", error)
+def purge(records: Records, payloads: Payloads, tenant_id: str, job_id: str) -> None:
+    """Erase a finished job: its record first, so that nothing refers to an object that is gone."""
+    job = records.purge(tenant_id, job_id)
+    try:
+        payloads.delete_job(tenant_id, job.id)
+    except PayloadsUnavailable as error:
+        log.warning("job %s is erased, its objects will be later: %s", job.id, error)

@@ -10,11 +10,12 @@ from celery import Celery, Task
 from celery.exceptions import Ignore, Retry
 
 from orchestration.canvas import MESSAGE_VERSION, task_name
+from orchestration.transport import DELIVERY_COUNT
 from pipeline.attempt import Services, attempt
 from pipeline.composition import Catalog
 from pipeline.errors import MachineryFailed
 from pipeline.ids import StageKey
-from pipeline.outcome import MACHINERY_DELAY_S, Again, Dead, Done, Early, Outcome
+from pipeline.outcome import MACHINERY_DELAY_S, Again, Dead, Done, Early, Outcome, Returned
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +43,18 @@ def _runner(services: ServicesFactory) -> Callable[..., ClaimMessage]:
             raise _again(task, MACHINERY_DELAY_S)
         key = StageKey(job_id, run, stage, part)
         try:
-            outcome = attempt(key, services())
+            outcome = attempt(key, services(), worker_died=_was_lost(task))
         except MachineryFailed as error:
             log.warning("%s waits: %s", key, error)
             raise _again(task, MACHINERY_DELAY_S) from None
         return _act(task, key, outcome)
 
     return perform
+
+
+def _was_lost(task: Task[..., Any]) -> bool:
+    """Whether a worker died with this message: only the Streams transport knows."""
+    return bool(task.request.get(DELIVERY_COUNT))
 
 
 def _act(task: Task[..., Any], key: StageKey, outcome: Outcome) -> ClaimMessage:
@@ -61,6 +67,8 @@ def _act(task: Task[..., Any], key: StageKey, outcome: Outcome) -> ClaimMessage:
         case Again(delay_s, error):
             log.info("%s waits %.1f s: %s", key, delay_s, error.code)
             raise _again(task, delay_s)
+        case Returned(error, claim_key):
+            log.warning("%s cannot read %s: %s", key, claim_key, error.code)
         case Dead(error):
             log.info("%s failed: %s: %s", key, error.code, error.message)
             if error.traceback:

@@ -1,19 +1,25 @@
 """Settings become services. The only place that knows which adapter stands behind which port."""
 
 import importlib
-from functools import cached_property, partial
+import os
+import socket
+from functools import cached_property
 from random import SystemRandom
 
 from celery import Celery
 
-from orchestration.celery_app import create_app
+from orchestration.bulk import BulkDesk, BulkWork
+from orchestration.celery_app import ANSWERING, Patience, create_app
 from orchestration.keeper import Keeper
 from orchestration.leases import LeaseThread
-from orchestration.outbound.breakers import LocalBreakers
+from orchestration.outbound.breakers import CircuitBreakers
+from orchestration.outbound.breakers_fallback import states_at
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
 from orchestration.outbound.llm import OpenAiChat
-from orchestration.queues import with_messages
+from orchestration.queues import answering, queues_of
+from orchestration.retention import Retirement
+from orchestration.runs import Reruns
 from orchestration.settings import Settings
 from orchestration.storage.payload_folder import PayloadFolder
 from orchestration.storage.records import SqlRecords
@@ -23,7 +29,7 @@ from pipeline.attempt import Services
 from pipeline.clock import SystemClock
 from pipeline.composition import Catalog
 from pipeline.errors import NoCatalog
-from pipeline.ports import Outbound
+from pipeline.ports import Outbound, Retention
 
 PARSING_MODULES = ("stages.extraction.article",)
 """Imported once by the process that parsing children are forked from."""
@@ -48,10 +54,10 @@ def load_catalog(path: str) -> Catalog:
 class Wiring:
     """The services of one process, each made at its first use and so never inherited through a fork."""
 
-    def __init__(self, settings: Settings, *, publish_patience_s: float = 0.0) -> None:
-        """`publish_patience_s` is how long a publisher of this process may wait for the broker."""
+    def __init__(self, settings: Settings, patience: Patience = ANSWERING) -> None:
+        """`patience` says how long this process waits for the broker."""
         self.settings = settings
-        self._publish_patience_s = publish_patience_s
+        self._patience = patience
         self.clock = SystemClock()
         self.random = SystemRandom()
 
@@ -69,7 +75,7 @@ class Wiring:
 
     @cached_property
     def app(self) -> Celery:
-        app = create_app(self.settings, self.catalog.stages.values(), publish_patience_s=self._publish_patience_s)
+        app = create_app(self.settings, self.catalog.stages.values(), self._patience)
         register_tasks(app, self.catalog, lambda: self.services)
         return app
 
@@ -97,20 +103,51 @@ class Wiring:
         )
 
     @cached_property
+    def reruns(self) -> Reruns:
+        """For processes that run finished jobs again."""
+        return Reruns(self.records, self.app, self.clock, self.settings.job_deadline_s)
+
+    @cached_property
+    def bulk(self) -> BulkDesk:
+        """For processes that ask for actions on many jobs."""
+        return BulkDesk(self.records, self.clock, self.random)
+
+    @cached_property
     def keeper(self) -> Keeper:
         """For the process that keeps house."""
         return Keeper(
             self.records,
             self.app,
             self.clock,
-            in_line=partial(with_messages, self.app, self.catalog.stages),
+            queues_of(self.app, tuple(self.catalog.stages)),
+            name=f"{socket.gethostname()}:{os.getpid()}",
             lease_s=self.settings.lease_s,
             relaunch_after_s=self.settings.relaunch_after_s,
+            act=BulkWork(self.records, self.app, self.clock, self.reruns).turn,
+            retire=self._retirement().turn,
         )
+
+    def _retirement(self) -> Retirement:
+        older = Retention(
+            results_s=self.settings.retention_results_s,
+            intermediates_s=self.settings.retention_intermediates_s,
+            dead_letters_s=self.settings.retention_dead_letters_s,
+        )
+        grace_s = self.settings.orphan_grace_s
+        return Retirement(self.records, self.payloads, self.clock, older, orphan_grace_s=grace_s)
 
     @cached_property
     def leases(self) -> LeaseThread:
         return LeaseThread(self.records, lease_s=self.settings.lease_s)
+
+    @cached_property
+    def breakers(self) -> CircuitBreakers:
+        return CircuitBreakers(
+            states_at(self.settings.redis_url, self.clock),
+            self.random,
+            fail_max=self.settings.breaker_fail_max,
+            reset_timeout_s=self.settings.breaker_reset_s,
+        )
 
     @cached_property
     def services(self) -> Services:
@@ -120,12 +157,7 @@ class Wiring:
             records=self.records,
             payloads=self.payloads,
             leases=self.leases,
-            breakers=LocalBreakers(
-                self.clock,
-                self.random,
-                fail_max=self.settings.breaker_fail_max,
-                reset_timeout_s=self.settings.breaker_reset_s,
-            ),
+            breakers=self.breakers,
             outbound=Outbound(http=self._http(), llm=self._llm(), isolate=self.isolation),
             clock=self.clock,
             random=self.random,
@@ -156,7 +188,8 @@ class Wiring:
 
     def check_broker(self) -> None:
         """Raise `BrokerUnavailable` unless the broker answers."""
-        with_messages(self.app, ())
+        with answering(self.app):
+            pass
 
     def close(self) -> None:
         """Release what was made; what was not made is not made now."""

@@ -1,9 +1,11 @@
 import threading
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from orchestration.keeper import IN_LINE_PATIENCE_S, Keeper, Kept
+from orchestration.keeper import IN_LINE_PATIENCE_S, LEAD_S, Keeper, Kept
 from pipeline.definition import CATALOG
 from pipeline.errors import BrokerUnavailable, RecordsUnavailable
 from pipeline.job import MAX_LOSSES, JobState, NewJob, StageState, Suspect
@@ -16,25 +18,45 @@ from tests.support.tools import ManualClock
 RELAUNCH_AFTER_S = 20.0
 
 
+class FakeQueues:
+    """Answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.line: set[str] = set()
+        self.marker: str | None = None
+        self.present: set[str] = set()
+
+    def incarnation(self) -> str | None:
+        return self.marker
+
+    def in_line(self) -> frozenset[str]:
+        return frozenset(self.line)
+
+    def without_message(self, suspects: Iterable[Suspect]) -> Iterator[Suspect]:
+        return (suspect for suspect in suspects if suspect.key.job_id not in self.present)
+
+
 class House:
     """A keeper over records in memory, on a clock that is moved by hand."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock = ManualClock()
-        self.in_line: set[str] = set()
+        self.queues = FakeQueues()
         self.records = Watched(MemoryRecords(self.clock))
         self.world = World(self.records.inner, self.clock.advance)
         self.broker = MemoryBroker(monkeypatch, CATALOG.stages.values())
         self.keeper = self.another_keeper()
 
-    def another_keeper(self) -> Keeper:
+    def another_keeper(self, name: str = "keeper", **chores: Any) -> Keeper:
         return Keeper(
             self.records,
             self.broker.app,
             self.clock,
-            in_line=lambda: self.in_line,
+            self.queues,
+            name=name,
             lease_s=LEASE_S,
             relaunch_after_s=RELAUNCH_AFTER_S,
+            **chores,
         )
 
     def running(self) -> NewJob:
@@ -110,7 +132,7 @@ def test_each_launch_has_the_next_number_and_comes_later(house: House) -> None:
 
 def test_what_may_be_waiting_in_line_is_given_longer(house: House) -> None:
     job = house.world.accept()
-    house.in_line = {"fetch"}
+    house.queues.line = {"fetch"}
     house.clock.advance(IN_LINE_PATIENCE_S - 1)
     assert house.keeper.tick() == Kept()
     house.clock.advance(2)
@@ -121,16 +143,64 @@ def test_what_may_be_waiting_in_line_is_given_longer(house: House) -> None:
 def test_a_line_before_one_stage_holds_up_no_other(house: House) -> None:
     here, further = house.world.accept(), house.world.accept()
     house.world.do(further, "fetch")
-    house.in_line = {"fetch"}
+    house.queues.line = {"fetch"}
     house.clock.advance(RELAUNCH_AFTER_S + 1)
     assert house.keeper.tick() == Kept(relaunched=1)
     assert house.published() == [f"{further.id}:1:extract:0:2"]
     assert house.world.stage(here).launches == 1
 
 
+def test_what_still_has_its_message_is_not_published_again(house: House) -> None:
+    here, gone = house.world.accept(), house.world.accept()
+    house.queues.present = {here.id}
+    house.clock.advance(RELAUNCH_AFTER_S + 1)
+    assert house.keeper.tick() == Kept(relaunched=1)
+    assert house.published() == [f"{gone.id}:1:fetch:0:2"]
+
+
+def test_everything_is_launched_again_when_the_broker_lost_its_memory(house: House) -> None:
+    house.queues.marker = "first"
+    waiting, further, running = house.world.accept(), house.world.accept(), house.running()
+    house.world.do(further, "fetch")
+    assert house.keeper.tick() == Kept()
+    house.queues.marker = None  # no worker has been there since
+    assert house.keeper.tick() == Kept()
+    house.queues.marker = "second"
+    assert house.keeper.tick() == Kept(forgotten=2, relaunched=2)
+    assert set(house.published()) == {f"{waiting.id}:1:fetch:0:2", f"{further.id}:1:extract:0:2"}
+    assert house.world.stage(running).launches == 1
+    assert house.keeper.tick() == Kept()
+
+
+def test_a_keeper_that_starts_notices_that_the_broker_lost_its_memory_before(house: House) -> None:
+    house.queues.marker = "first"
+    house.world.accept()
+    house.keeper.tick()
+    house.queues.marker = "second"
+    assert house.another_keeper().tick() == Kept(forgotten=1, relaunched=1)
+
+
+def test_one_keeper_leads_and_another_takes_its_place(house: House) -> None:
+    other = house.another_keeper("other")
+    job = house.world.accept()
+    house.keeper.tick()
+    house.records.unlaunch(key_of(job))
+    assert other.tick() == Kept()
+    house.clock.advance(LEAD_S + 1)
+    assert other.tick() == Kept(relaunched=1)
+    house.records.unlaunch(key_of(job))
+    assert house.keeper.tick() == Kept()
+
+
+def test_only_the_leading_keeper_acts_and_retires(house: House) -> None:
+    leading, other = (house.another_keeper(name, act=lambda: 3, retire=lambda: 4) for name in ("leading", "other"))
+    assert leading.tick() == Kept(acted=3, retired=4)
+    assert other.tick() == Kept()
+
+
 def test_what_was_never_published_is_not_in_line(house: House) -> None:
     job = house.world.accept()
-    house.in_line = {"fetch"}
+    house.queues.line = {"fetch"}
     house.records.unlaunch(key_of(job))
     assert house.keeper.tick() == Kept(relaunched=1)
 

@@ -45,6 +45,14 @@ def test_a_held_stage_never_lapses(process: Process) -> None:
         assert process.records.lapsed(limit=10) == []
 
 
+def test_a_process_that_stops_leaves_what_it_holds_to_others(process: Process) -> None:
+    token = CancelToken()
+    with process.leases.holding(process.hold(), token):
+        process.leases.interrupt()
+    assert token.is_cancelled
+    assert token.is_for_now
+
+
 def test_what_is_no_longer_held_is_not_renewed(process: Process) -> None:
     with process.leases.holding(process.hold(), CancelToken()):
         pass

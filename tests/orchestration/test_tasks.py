@@ -1,9 +1,11 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from orchestration.launch import launch
 from orchestration.tasks import register_tasks
+from orchestration.transport import DELIVERY_COUNT
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
 from pipeline.job import JobState, Lane, NewJob, StageState
 from pipeline.outcome import MACHINERY_DELAY_S
@@ -123,6 +125,15 @@ def test_one_that_another_worker_owns_ends_here(monkeypatch: pytest.MonkeyPatch)
     here.bench.claim(here.job, "read")
     assert here.work() == "IGNORED"
     assert not here.broker.all_waiting()
+
+
+def test_a_message_that_a_worker_died_with_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Deployment(monkeypatch)
+    here.bench.claim(here.job, "read")
+    (message,) = here.broker.waiting("read")
+    redelivered = replace(message, headers={**message.headers, DELIVERY_COUNT: 1})
+    assert isinstance(here.broker.deliver(redelivered), dict)
+    assert here.bench.stage(here.job, "read").losses == 1
 
 
 def test_one_of_a_cancelled_job_ends_here(monkeypatch: pytest.MonkeyPatch) -> None:

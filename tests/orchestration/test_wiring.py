@@ -29,7 +29,7 @@ def wiring(settings: Settings) -> Iterator[Wiring]:
 
 
 def test_nothing_is_made_before_it_is_used(wiring: Wiring) -> None:
-    assert set(vars(wiring)) == {"settings", "clock", "random", "_publish_patience_s"}
+    assert set(vars(wiring)) == {"settings", "clock", "random", "_patience"}
 
 
 def test_only_what_was_made_is_closed(wiring: Wiring) -> None:
@@ -116,4 +116,4 @@ def test_the_broker_is_checked_by_asking_it(wiring: Wiring, tmp_path: Path) -> N
 def test_the_keeper_knows_which_queues_hold_messages(monkeypatch: pytest.MonkeyPatch, wiring: Wiring) -> None:
     broker = MemoryBroker(monkeypatch, CATALOG.stages.values())
     broker.app.send_task("penstock.extract", queue="extract")
-    assert wiring.keeper._in_line() == {"extract"}
+    assert wiring.keeper._queues.in_line() == {"extract"}

@@ -11,7 +11,7 @@ from api.app import create_app
 from orchestration.settings import Settings
 from orchestration.wiring import Wiring
 from pipeline.ids import Hold, StageKey
-from pipeline.job import Grant
+from pipeline.job import Grant, JobError
 from pipeline.memory import MemoryPayloads, MemoryRecords
 from pipeline.ports import Finished
 from stages.contract import Document
@@ -20,7 +20,7 @@ from tests.support.bench import Watched
 from tests.support.broker import MemoryBroker
 from tests.support.tools import ManualClock
 
-MAX_BODY_BYTES = 10_000
+MAX_BODY_BYTES = 50_000
 
 
 class Api:
@@ -45,18 +45,24 @@ class Api:
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 
-    def start(self, job_id: str, stage: str) -> Hold:
+    def start(self, job_id: str, stage: str, run: int = 1) -> Hold:
         """Claim a stage as a worker would."""
-        key = StageKey(job_id, 1, stage)
+        key = StageKey(job_id, run, stage)
         granted = self.records.claim(key, owner="worker", lease_s=30, at=self.clock.now())
         assert isinstance(granted, Grant), granted
         return Hold(key, granted.epoch)
 
-    def finish(self, job_id: str, *stages: str) -> Document:
+    def fail(self, job_id: str, stage: str = "fetch", run: int = 1, **error: Any) -> None:
+        """Fail a stage for good, and the job with it."""
+        failed = JobError(**{"code": "dns_failure", "message": "No such host.", "stage": stage, **error})
+        hold = self.start(job_id, stage, run)
+        assert self.records.fail(hold, failed, spends=True, ended=Finished(self.clock.now(), 1.0))
+
+    def finish(self, job_id: str, *stages: str, run: int = 1) -> Document:
         """Run these stages, with a small document as the output of each."""
         document = Document(
             job_id=job_id,
-            run=1,
+            run=run,
             pipeline="summarize",
             created_at=self.clock.now(),
             source=DocumentSource(url="https://example.org/"),
@@ -66,9 +72,9 @@ class Api:
             provenance=(),
         )
         for stage in stages:
-            hold = self.start(job_id, stage)
+            hold = self.start(job_id, stage, run)
             self.clock.advance(2)
-            claim = self.payloads.put(f"default/{job_id}/1/{stage}.0", document.to_bytes(), document.media_type)
+            claim = self.payloads.put(f"default/{job_id}/{run}/{stage}.0", document.to_bytes(), document.media_type)
             assert self.records.complete(hold, claim, Finished(self.clock.now(), 2.0))
         return document
 

@@ -1,0 +1,104 @@
+"""Letting go of what need not be kept any more: outputs, jobs, and objects that no job knows of.
+
+The row goes first and the object last, so that no row refers to an object that is gone. What a crash leaves in
+between is an object without a row: an orphan, or one that goes with its job.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import islice
+
+from pipeline.bulk import BulkRecords
+from pipeline.errors import JobNotFound, JobUnfinished, PayloadsUnavailable
+from pipeline.ports import Payloads, Retention
+from stages.contract import Clock
+
+log = logging.getLogger(__name__)
+
+JOBS_PER_TURN = 20
+"""The keeper has a turn a second."""
+LOOKED_AT_PER_TURN = 200
+ROUND_S = 3600.0
+"""Between two looks at all that the payload store holds."""
+KEPT_SINCE = "retention_since"
+
+
+class Retirement:
+    """What the keeper does about retention, a little at a time."""
+
+    def __init__(
+        self, records: BulkRecords, payloads: Payloads, clock: Clock, older: Retention, *, orphan_grace_s: float
+    ) -> None:
+        """An object may be without a row for `orphan_grace_s`: content is stored before its job is recorded."""
+        self._records = records
+        self._payloads = payloads
+        self._clock = clock
+        self._older = older
+        self._orphan_grace_s = orphan_grace_s
+        self._round_s = min(ROUND_S, orphan_grace_s)
+        self._next_round_s = clock.monotonic()
+        self._round: Iterator[tuple[str, str]] = iter(())
+
+    def turn(self) -> int:
+        """Let go of some of it; returns how many objects and jobs. Raises `RecordsUnavailable`.
+
+        A payload store that is down is only logged: what remains in it is found again.
+        """
+        now = self._clock.now()
+        try:
+            return self._forget_outputs(now) + self._forget_jobs(now) + self._go_round(now)
+        except PayloadsUnavailable as error:
+            log.warning("what is not needed any more is kept for now: %s", error)
+            return 0
+
+    def _forget_outputs(self, now: datetime) -> int:
+        claims = self._records.expire_payloads(now, self._older, JOBS_PER_TURN)
+        for claim in claims:
+            self._payloads.delete(claim)
+        return len(claims)
+
+    def _forget_jobs(self, now: datetime) -> int:
+        expired = self._records.expired_jobs(now, self._older, JOBS_PER_TURN)
+        for tenant_id, job_id in expired:
+            # It may run again by now, or another keeper was faster.
+            with suppress(JobUnfinished, JobNotFound):
+                self._records.purge(tenant_id, job_id)
+                self._payloads.delete_job(tenant_id, job_id)
+        return len(expired)
+
+    # the round: once an hour, over several turns
+
+    def _go_round(self, now: datetime) -> int:
+        if self._clock.monotonic() >= self._next_round_s:
+            self._next_round_s = self._clock.monotonic() + self._round_s
+            return self._begin_round(now)
+        return self._collect_orphans()
+
+    def _begin_round(self, now: datetime) -> int:
+        forgotten = self._records.forget_bulk(before=now - timedelta(seconds=self._older.results_s))
+        if not self._is_trusted(now):
+            return forgotten
+        self._round = self._payloads.jobs(older_than_s=self._orphan_grace_s)
+        return forgotten + self._payloads.sweep(older_than_s=self._orphan_grace_s)
+
+    def _is_trusted(self, now: datetime) -> bool:
+        """Whether this database has been in use for long enough to say that an object belongs to nobody.
+
+        A keeper that is pointed at another database by mistake would empty the payload store.
+        """
+        since = self._records.marker(KEPT_SINCE)
+        if since is None:
+            self._records.set_marker(KEPT_SINCE, now.isoformat())
+            return False
+        return now - datetime.fromisoformat(since) >= timedelta(seconds=self._orphan_grace_s)
+
+    def _collect_orphans(self) -> int:
+        found = list(islice(self._round, LOOKED_AT_PER_TURN))
+        known = self._records.known_jobs([job_id for _, job_id in found]) if found else set()
+        orphans = [(tenant_id, job_id) for tenant_id, job_id in found if job_id not in known]
+        for tenant_id, job_id in orphans:
+            log.info("objects of %s belong to no job of the records; deleting them", job_id)
+            self._payloads.delete_job(tenant_id, job_id)
+        return len(orphans)

@@ -1,0 +1,55 @@
+"""Running a finished job again: where it stopped, or from a stage that is asked for."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from celery import Celery
+
+from orchestration.launch import launch_or_leave
+from pipeline.ids import StageKey
+from pipeline.job import Job
+from pipeline.ports import Records
+from pipeline.runs import NewRun
+from stages.contract import Clock, Options
+
+
+@dataclass(frozen=True, slots=True)
+class Reruns:
+    """Where another run of a finished job is asked for."""
+
+    records: Records
+    app: Celery
+    clock: Clock
+    job_deadline_s: float
+
+    def retry(self, tenant_id: str, job_id: str) -> Job:
+        """Continue a failed or cancelled job at the stage where it stopped.
+
+        Raises `JobNotFound`, `JobUnfinished`, `JobFinished` when it succeeded, or `InputExpired`.
+        """
+        return self._open(tenant_id, job_id, self.new_run(None, None))
+
+    def replay(self, tenant_id: str, job_id: str, from_stage: str, options: Options | None = None) -> Job:
+        """Start a finished job again from a stage; `options` replace those of the run before.
+
+        Raises `JobNotFound`, `JobUnfinished`, `UnknownStage` or `InputExpired`.
+        """
+        return self._open(tenant_id, job_id, self.new_run(from_stage, options))
+
+    def new_run(self, from_stage: str | None, options: Options | None) -> NewRun:
+        """A run that begins now and has as long as a new job."""
+        now = self.clock.now()
+        return NewRun(from_stage, options, deadline_at=now + timedelta(seconds=self.job_deadline_s), at=now)
+
+    def _open(self, tenant_id: str, job_id: str, new: NewRun) -> Job:
+        job = self.records.open_run(tenant_id, job_id, new)
+        launch_or_leave(self.app, self.records, first_of(job), job.stage_names, job.lane)
+        return job
+
+
+def first_of(job: Job) -> StageKey:
+    """The stage that a run which was just opened begins at."""
+    first = job.current_stage
+    if first is None:
+        raise ValueError(f"run {job.run} of job {job.id} has nothing to do")
+    return StageKey(job.id, job.run, first.stage)
