@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from api import errors, openapi
 from api.body_limit import BodyLimit
-from api.routes import health, jobs
+from api.routes import bulk, dead_letters, health, jobs, runs
 from orchestration.wiring import Wiring
 
 DESCRIPTION = """Turns web pages and documents into clean text and summaries, as durable background jobs.
@@ -33,7 +33,7 @@ def create_app(wiring: Wiring) -> FastAPI:
     app.state.wiring = wiring
     app.add_middleware(BodyLimit, max_bytes=wiring.settings.api_max_body_bytes)
     errors.install(app)
-    app.include_router(jobs.router)
-    app.include_router(health.router)
+    for routes in (jobs, runs, dead_letters, bulk, health):
+        app.include_router(routes.router)
     openapi.describe(app)
     return app

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Query, Request
 
 from orchestration.wiring import Wiring
 from pipeline.job import DEFAULT_TENANT
@@ -29,3 +29,4 @@ def require_json(request: Request) -> None:
 
 Services = Annotated[Wiring, Depends(wiring_of)]
 Tenant = Annotated[str, Depends(tenant_of)]
+RunNumber = Annotated[int | None, Query(ge=1, description="One of the runs; the current one unless given.")]

@@ -11,11 +11,21 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from pipeline.errors import JobFinished, JobNotFound, MachineryFailed, PayloadLost, Refused
+from pipeline.errors import (
+    BulkActionNotFound,
+    InputExpired,
+    JobFinished,
+    JobNotFound,
+    JobUnfinished,
+    MachineryFailed,
+    PayloadLost,
+    Refused,
+)
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
+UNFINISHED_RETRY_AFTER_S = 1
 CODE_OF_STATUS = {
     HTTPStatus.BAD_REQUEST: "invalid_json",
     HTTPStatus.NOT_FOUND: "not_found",
@@ -41,15 +51,23 @@ class Problem(BaseModel):
     code: str
     detail: str
     errors: list[FieldProblem] | None = None
+    earliest_stage: str | None = None
+
+
+class NotFound(Exception):
+    """There is nothing of this kind; `code` is stable."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
 
 
 class Conflict(Exception):
     """The job is not in a state that allows this; `code` is stable."""
 
-    def __init__(self, code: str, detail: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
-        self.retry_after_s = retry_after_s
 
 
 def problem(
@@ -58,6 +76,7 @@ def problem(
     detail: str,
     *,
     errors: list[FieldProblem] | None = None,
+    earliest_stage: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """An error response."""
@@ -68,6 +87,7 @@ def problem(
         code=code,
         detail=detail,
         errors=errors,
+        earliest_stage=earliest_stage,
     )
     return JSONResponse(
         body.model_dump(exclude_none=True), status, headers=headers, media_type="application/problem+json"
@@ -80,8 +100,12 @@ def install(app: FastAPI) -> None:
         RequestValidationError: _invalid,
         HTTPException: _http,
         Refused: _refused,
-        JobNotFound: lambda _request, error: problem(404, "job_not_found", str(error)),
-        JobFinished: lambda _request, error: problem(409, "job_finished", str(error)),
+        JobNotFound: _not_found,
+        BulkActionNotFound: _not_found,
+        NotFound: _not_found,
+        JobFinished: _conflict,
+        JobUnfinished: _unfinished,
+        InputExpired: _expired,
         Conflict: _conflict,
         PayloadLost: lambda _request, error: problem(410, error.code, "The stored result is gone; run the job again."),
         MachineryFailed: _unavailable,
@@ -123,9 +147,20 @@ async def _refused(_request: Request, error: Refused) -> JSONResponse:
     return problem(422, error.code, str(error))
 
 
-async def _conflict(_request: Request, error: Conflict) -> JSONResponse:
-    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
-    return problem(409, error.code, str(error), headers=headers)
+async def _not_found(_request: Request, error: JobNotFound | BulkActionNotFound | NotFound) -> JSONResponse:
+    return problem(404, error.code, str(error))
+
+
+async def _conflict(_request: Request, error: JobFinished | Conflict) -> JSONResponse:
+    return problem(409, error.code, str(error))
+
+
+async def _unfinished(_request: Request, error: JobUnfinished) -> JSONResponse:
+    return problem(409, error.code, str(error), headers={"Retry-After": str(UNFINISHED_RETRY_AFTER_S)})
+
+
+async def _expired(_request: Request, error: InputExpired) -> JSONResponse:
+    return problem(409, error.code, str(error), earliest_stage=error.earliest)
 
 
 async def _unavailable(_request: Request, error: MachineryFailed) -> JSONResponse:

@@ -3,16 +3,19 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlencode
+from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from orchestration.submit import Submission
 from pipeline.composition import MAX_STAGES
 from pipeline.definition import DEFAULT_PIPELINE
 from pipeline.job import Attempt, Job, JobError, JobState, Lane, StageRecord, StageState
+from pipeline.ports import JobFilter, Page
 from stages.contract import Options, Processing
 
 MAX_URL_CHARS = 8_192
+MAX_PAGE = 200
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
@@ -81,6 +84,12 @@ class Accepted(BaseModel):
     url: str = Field(description="Where to ask for the job's state.")
 
 
+class RerunAccepted(Accepted):
+    """The answer to a request to run a job again."""
+
+    run: int = Field(description="The number of the new run.")
+
+
 class ErrorView(BaseModel):
     """Why a job or an attempt failed."""
 
@@ -119,7 +128,7 @@ class AttemptView(BaseModel):
 
 
 class StageView(BaseModel):
-    """One stage of the current run."""
+    """One stage of the run."""
 
     name: str
     status: StageState
@@ -166,7 +175,7 @@ class JobSummary(BaseModel):
 
 
 class JobView(JobSummary):
-    """A job with the stages of its current run."""
+    """A job with the stages of one of its runs."""
 
     stage: str | None = Field(description="The stage it is at; null when all are done.")
     progress: int = Field(ge=0, le=100, description="In percent.")
@@ -176,7 +185,8 @@ class JobView(JobSummary):
     stages: list[StageView]
 
     @classmethod
-    def of(cls, job: Job) -> Self:
+    def of(cls, job: Job, *, run: int | None = None) -> Self:
+        """`run` is the one that was asked for by its number, whose result is found by its number, too."""
         current = job.current_stage
         return cls(
             **_common(job),
@@ -184,8 +194,49 @@ class JobView(JobSummary):
             progress=job.progress,
             attempts=sum(stage.attempts for stage in job.stages),
             deadline_at=job.deadline_at,
-            result_url=f"{job_url(job.id)}/result" if job.state is JobState.SUCCEEDED else None,
+            result_url=result_url(job.id, run) if job.state is JobState.SUCCEEDED else None,
             stages=[StageView.of(stage) for stage in job.stages],
+        )
+
+
+class PageQuery(BaseModel):
+    """Which page of a listing is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: UUID | None = Field(default=None, description="From `next` of the page before.")
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE)
+
+    @property
+    def before(self) -> str | None:
+        """The job that the page before ended with."""
+        return None if self.cursor is None else str(self.cursor)
+
+    def after(self, page: Page, path: str) -> str | None:
+        """Where the page after this one is; None when this is the last one."""
+        if not page.more:
+            return None
+        following = self.model_copy(update={"cursor": UUID(page.jobs[-1].id)})
+        return f"{path}?{urlencode(following.model_dump(mode='json', exclude_none=True))}"
+
+
+class JobQuery(PageQuery):
+    """Which jobs are to be listed."""
+
+    status: JobState | None = Field(default=None, description="Only jobs in this state.")
+    stage: str | None = Field(default=None, description="Only jobs that failed at this stage.")
+    code: str | None = Field(default=None, description="Only jobs that failed with this code.")
+    created_after: AwareDatetime | None = Field(default=None, description="Only jobs submitted at or after this.")
+    created_before: AwareDatetime | None = Field(default=None, description="Only jobs submitted before this.")
+
+    def where(self) -> JobFilter:
+        """The same in the words of the layer below."""
+        return JobFilter(
+            state=self.status,
+            stage=self.stage,
+            code=self.code,
+            created_after=self.created_after,
+            created_before=self.created_before,
         )
 
 
@@ -196,14 +247,18 @@ class JobPage(BaseModel):
     next: str | None = Field(description="Where the next page is; null on the last one.")
 
     @classmethod
-    def of(cls, jobs: tuple[Job, ...], *, more: bool, limit: int, status: JobState | None) -> Self:
-        query = {"cursor": jobs[-1].id, "limit": limit, **({"status": status.value} if status else {})} if more else {}
-        return cls(items=[JobSummary.of(job) for job in jobs], next=f"/v1/jobs?{urlencode(query)}" if more else None)
+    def of(cls, page: Page, query: JobQuery) -> Self:
+        return cls(items=[JobSummary.of(job) for job in page.jobs], next=query.after(page, "/v1/jobs"))
 
 
 def job_url(job_id: str) -> str:
     """Where a job is found."""
     return f"/v1/jobs/{job_id}"
+
+
+def result_url(job_id: str, run: int | None = None) -> str:
+    """Where the result of a job is found, or that of one of its runs."""
+    return f"{job_url(job_id)}/result" + ("" if run is None else f"?run={run}")
 
 
 def _common(job: Job) -> dict[str, Any]:

@@ -1,16 +1,13 @@
 """The commands of `penstock`."""
 
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from api.cli.report import complain
-from orchestration.settings import Settings
-from pipeline.errors import PipelineError
+from api.cli.guard import guarded, settings_with
+from api.cli.letters import letters
 from pipeline.job import Lane
 
 app = typer.Typer(
@@ -20,6 +17,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(letters)
 
 
 class ProcessingChoice(StrEnum):
@@ -29,13 +27,12 @@ class ProcessingChoice(StrEnum):
     DETAILED = "detailed"
 
 
-BAD_USAGE = 2
-FAILED = 1
-INTERRUPTED = 130
-
 Quick = Annotated[
     ProcessingChoice, typer.Option(help="quick: about three sentences; detailed: sections and key points.")
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print the result documents only, one a line.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write result files to this folder.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.")]
 
@@ -47,8 +44,8 @@ def run(  # noqa: PLR0917  # typer reads them as options
     stages: Annotated[str | None, typer.Option(help="An order of stages, separated by commas.")] = None,
     processing: Quick = ProcessingChoice.QUICK,
     lane: Annotated[Lane, typer.Option(help="How soon the jobs are served.")] = Lane.NORMAL,
-    json: Annotated[bool, typer.Option("--json", help="Print the result documents only, one a line.")] = False,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write result files to this folder.")] = None,
+    json: Json = False,
+    output: Output = None,
 ) -> None:
     """Run jobs and print their results, on the running stack or on one for the length of this command."""
     from api.cli.run import Wish, run_sources
@@ -60,7 +57,41 @@ def run(  # noqa: PLR0917  # typer reads them as options
         processing=processing.value,
         lane=lane,
     )
-    _guarded(lambda: run_sources(_settings(), wish, as_json=json, output=output))
+    guarded(lambda: run_sources(settings_with(), wish, as_json=json, output=output))
+
+
+@app.command()
+def retry(job: JobId, json: Json = False, output: Output = None) -> None:
+    """Continue a failed or cancelled job at the stage where it stopped, and print its result."""
+    from api.cli.run import retry_job
+
+    guarded(lambda: retry_job(settings_with(), job, as_json=json, output=output))
+
+
+@app.command()
+def replay(
+    job: JobId,
+    from_stage: Annotated[str, typer.Option("--from", metavar="STAGE", help="The stage to start again from.")],
+    processing: Annotated[
+        ProcessingChoice | None, typer.Option(help="As it was in the run before, unless given.")
+    ] = None,
+    json: Json = False,
+    output: Output = None,
+) -> None:
+    """Start a finished job again from any of its stages, and print its result."""
+    from api.cli.run import replay_job
+    from stages.contract import Options
+
+    options = None if processing is None else Options(processing=processing.value)
+    guarded(lambda: replay_job(settings_with(), job, from_stage, options, as_json=json, output=output))
+
+
+@app.command()
+def purge(job: JobId) -> None:
+    """Erase a finished job with its result and all else that is kept of it."""
+    from api.cli.run import purge_job
+
+    guarded(lambda: purge_job(settings_with(), job))
 
 
 @app.command()
@@ -68,7 +99,7 @@ def up(host: Host = None, port: Port = None) -> None:
     """Run the whole stack on this machine: broker, API, a worker for each stage, keeper. Ctrl-C stops it."""
     from api.cli.up import run_up
 
-    _guarded(lambda: run_up(_settings(api_host=host, api_port=port)))
+    guarded(lambda: run_up(settings_with(api_host=host, api_port=port)))
 
 
 @app.command()
@@ -81,7 +112,7 @@ def worker(
     """Run a worker for one stage."""
     from orchestration.roles import run_worker
 
-    _guarded(lambda: run_worker(_settings(), queue, concurrency))
+    guarded(lambda: run_worker(settings_with(), queue, concurrency))
 
 
 @app.command()
@@ -89,8 +120,8 @@ def api(host: Host = None, port: Port = None) -> None:
     """Serve the HTTP API."""
     from api.serve import listen, serve
 
-    settings = _settings(api_host=host, api_port=port)
-    _guarded(lambda: serve(settings, listen(settings)))
+    settings = settings_with(api_host=host, api_port=port)
+    guarded(lambda: serve(settings, listen(settings)))
 
 
 @app.command()
@@ -98,7 +129,7 @@ def keeper() -> None:
     """Run the housekeeper: launches and relaunches what a crash left behind."""
     from orchestration.roles import run_keeper
 
-    _guarded(lambda: run_keeper(_settings()))
+    guarded(lambda: run_keeper(settings_with()))
 
 
 @app.command()
@@ -106,7 +137,7 @@ def migrate() -> None:
     """Bring the database to the schema of this version."""
     from orchestration.storage.migrate import migrate as migrate_database
 
-    _guarded(lambda: migrate_database(_settings().sql_url))
+    guarded(lambda: migrate_database(settings_with().sql_url))
 
 
 @app.command(hidden=True)
@@ -114,28 +145,4 @@ def demo() -> None:
     """Run the sample pages that come with the package through the embedded stack."""
     from api.cli.demo import run_demo
 
-    _guarded(lambda: run_demo(_settings()))
-
-
-def _settings(**overrides: object) -> Settings:
-    """Settings from the environment, overridden by what was given on the command line."""
-    given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        for problem in error.errors(include_input=False):
-            name = "_".join(str(part) for part in problem["loc"])
-            complain(f"PENSTOCK_{name.upper()}: {problem['msg']}")
-        raise typer.Exit(BAD_USAGE) from None
-
-
-def _guarded(action: Callable[[], int | None]) -> None:
-    """Run a command to its exit status; an expected error becomes one line instead of a traceback."""
-    try:
-        status = action()
-    except (PipelineError, OSError) as error:
-        complain(str(error))
-        status = FAILED
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    raise typer.Exit(status or 0)
+    guarded(lambda: run_demo(settings_with()))

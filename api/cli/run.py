@@ -61,7 +61,36 @@ class Wish:
 def run_sources(settings: Settings, wish: Wish, *, as_json: bool, output: Path | None) -> int:
     """Run one job for each source and print or write the results. Returns the exit status."""
     submissions = [(source, wish.submission(source)) for source in wish.sources]
-    jobs = run_jobs(settings, submissions)
+    return _deliver(settings, run_jobs(settings, submissions), as_json=as_json, output=output)
+
+
+def retry_job(settings: Settings, job_id: str, *, as_json: bool, output: Path | None) -> int:
+    """Continue a job where it stopped and print or write its result. Returns the exit status."""
+    jobs = _run(settings, lambda wiring: [_again(wiring.reruns.retry(DEFAULT_TENANT, job_id))])
+    return _deliver(settings, jobs, as_json=as_json, output=output)
+
+
+def replay_job(
+    settings: Settings, job_id: str, from_stage: str, options: Options | None, *, as_json: bool, output: Path | None
+) -> int:
+    """Start a job again from a stage and print or write its result. Returns the exit status."""
+    jobs = _run(settings, lambda wiring: [_again(wiring.reruns.replay(DEFAULT_TENANT, job_id, from_stage, options))])
+    return _deliver(settings, jobs, as_json=as_json, output=output)
+
+
+def purge_job(settings: Settings, job_id: str) -> None:
+    """Erase a job."""
+    with closing(Wiring(settings)) as wiring:
+        wiring.records.check()
+        wiring.desk.purge(DEFAULT_TENANT, job_id)
+    note(f"job {job_id} is erased")
+
+
+def _again(job: Job) -> Watched:
+    return Watched(job.source.url or job.source.name or job.id, job.id)
+
+
+def _deliver(settings: Settings, jobs: list[tuple[str, Job]], *, as_json: bool, output: Path | None) -> int:
     with closing(Wiring(settings)) as wiring:
         print_results(jobs, wiring.payloads, as_json=as_json)
         if output is not None:
@@ -74,8 +103,17 @@ def run_jobs(settings: Settings, submissions: Sequence[tuple[str, Submission]]) 
 
     Ctrl-C cancels them and raises `KeyboardInterrupt`.
     """
+
+    def submit(wiring: Wiring) -> list[Watched]:
+        return [Watched(label, wiring.desk.submit(submission).id) for label, submission in submissions]
+
+    return _run(settings, submit)
+
+
+def _run(settings: Settings, begin: Callable[[Wiring], list[Watched]]) -> list[tuple[str, Job]]:
+    """Begin jobs on whatever stack there is, and watch until all have ended."""
     with background_stack(settings), closing(Wiring(settings)) as wiring, noted_interrupts() as interrupted:
-        watched = [Watched(label, wiring.desk.submit(submission).id) for label, submission in submissions]
+        watched = begin(wiring)
         ended = _watch(watched, wiring, interrupted)
         if ended is None:
             _cancel(watched, wiring)

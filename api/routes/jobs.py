@@ -1,19 +1,18 @@
-"""Submitting, reading and cancelling jobs."""
+"""Submitting, reading, cancelling and purging jobs."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response, status
 
-from api.dependencies import Services, Tenant, require_json
-from api.errors import Conflict, Problem
-from api.schemas import Accepted, JobPage, JobRequest, JobView, job_url
-from pipeline.errors import JobNotFound
+from api.dependencies import RunNumber, Services, Tenant, require_json
+from api.errors import Conflict, NotFound, Problem
+from api.schemas import Accepted, JobPage, JobQuery, JobRequest, JobView, job_url
+from orchestration.wiring import Wiring
+from pipeline.errors import JobNotFound, JobUnfinished
 from pipeline.job import Job, JobState
 from stages.contract import Document
 
 SUBMIT_RETRY_AFTER_S = 1
-MAX_PAGE = 200
 
 problems: dict[str, Any] = {"model": Problem}
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses={"default": problems})
@@ -29,57 +28,75 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses={"default": probl
 def submit(request: JobRequest, response: Response, services: Services, tenant: Tenant) -> Accepted:
     """Accept a job. Once this answers 202 the job is kept and will end, whatever fails in between."""
     job = services.desk.submit(request.submission(tenant))
-    response.headers["Location"] = job_url(job.id)
-    response.headers["Retry-After"] = str(SUBMIT_RETRY_AFTER_S)
+    accepted(response, job.id)
     return Accepted(id=job.id, url=job_url(job.id))
 
 
 @router.get("", response_model=JobPage, responses={422: problems})
-def listing(
-    services: Services,
-    tenant: Tenant,
-    status: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
-    cursor: Annotated[UUID | None, Query(description="From `next` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
-) -> JobPage:
+def listing(services: Services, tenant: Tenant, query: Annotated[JobQuery, Query()]) -> JobPage:
     """Jobs, newest first."""
-    page = services.records.jobs(tenant, state=status, before=str(cursor) if cursor else None, limit=limit)
-    return JobPage.of(page.jobs, more=page.more, limit=limit, status=status)
+    page = services.records.jobs(tenant, query.where(), before=query.before, limit=query.limit)
+    return JobPage.of(page, query)
 
 
-@router.get("/{job_id}", response_model=JobView, responses={404: problems})
-def read(job_id: str, services: Services, tenant: Tenant) -> JobView:
-    """A job with its stages and their attempts."""
-    return JobView.of(_job(services, tenant, job_id))
+@router.get("/{job_id}", response_model=JobView, responses={404: problems, 422: problems})
+def read(job_id: str, services: Services, tenant: Tenant, run: RunNumber = None) -> JobView:
+    """A job with its stages and their attempts, as it is now or as it was in one of its runs."""
+    return JobView.of(job_of(services, tenant, job_id, run), run=run)
 
 
-@router.get("/{job_id}/result", response_model=Document, responses={404: problems, 409: problems, 410: problems})
-def result(job_id: str, services: Services, tenant: Tenant) -> Response:
+@router.get(
+    "/{job_id}/result",
+    response_model=Document,
+    responses={404: problems, 409: problems, 410: problems, 422: problems},
+)
+def result(job_id: str, services: Services, tenant: Tenant, run: RunNumber = None) -> Response:
     """The final document. 409 while there is none, saying whether there will be one."""
-    job = _job(services, tenant, job_id)
+    job = job_of(services, tenant, job_id, run)
     if job.result is None:
         raise _no_result(job)
     return Response(services.payloads.get(job.result), media_type="application/json")
 
 
-@router.delete("/{job_id}", response_model=JobView, responses={404: problems, 409: problems})
-def cancel(job_id: str, services: Services, tenant: Tenant) -> JobView:
+@router.delete(
+    "/{job_id}",
+    response_model=JobView,
+    responses={204: {"description": "Purged."}, 404: problems, 409: problems, 422: problems},
+)
+def cancel(
+    job_id: str,
+    services: Services,
+    tenant: Tenant,
+    purge: Annotated[bool, Query(description="Erase a finished job with all that is kept of it.")] = False,
+) -> Response | JobView:
     """Cancel a job that has not finished. What is running stops soon; nothing is stored any more."""
+    if purge:
+        services.desk.purge(tenant, job_id)
+        return Response(status_code=status.HTTP_204_NO_CONTENT)
     return JobView.of(services.desk.cancel(tenant, job_id))
 
 
-def _job(services: Services, tenant: str, job_id: str) -> Job:
-    job = services.records.job(tenant, job_id)
-    if job is None:
-        raise JobNotFound(job_id)
-    return job
+def accepted(response: Response, job_id: str) -> None:
+    """Say where a job is found that will run, and when to look."""
+    response.headers["Location"] = job_url(job_id)
+    response.headers["Retry-After"] = str(SUBMIT_RETRY_AFTER_S)
 
 
-def _no_result(job: Job) -> Conflict:
+def job_of(services: Wiring, tenant: str, job_id: str, run: int | None = None) -> Job:
+    """A job, as it is now or as it was in one of its runs. Raises `JobNotFound` or `NotFound`."""
+    job = services.records.job(tenant, job_id, run)
+    if job is not None:
+        return job
+    if run is not None and services.records.job(tenant, job_id) is not None:
+        raise NotFound("run_not_found", f"job {job_id} has no run {run}")
+    raise JobNotFound(job_id)
+
+
+def _no_result(job: Job) -> Conflict | JobUnfinished:
     match job.state:
         case JobState.FAILED if job.error is not None:
             return Conflict("job_failed", f"The job failed: {job.error.message} ({job.error.code})")
         case JobState.CANCELLED:
             return Conflict("job_cancelled", "The job was cancelled.")
         case _:
-            return Conflict("job_unfinished", f"The job is {job.state}.", retry_after_s=SUBMIT_RETRY_AFTER_S)
+            return JobUnfinished(job.id, job.state)

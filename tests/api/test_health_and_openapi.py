@@ -3,12 +3,24 @@ import pytest
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
 from tests.support.api import Api
 
+RERUN = {"202", "404", "409", "503", "default"}
+WITH_BODY = {"400", "413", "415", "422"}
 ROUTES = {
-    ("/v1/jobs", "post"): {"202", "400", "413", "415", "422", "503", "default"},
+    ("/v1/jobs", "post"): {"202", "503", "default"} | WITH_BODY,
     ("/v1/jobs", "get"): {"200", "422", "default"},
-    ("/v1/jobs/{job_id}", "get"): {"200", "404", "default"},
-    ("/v1/jobs/{job_id}", "delete"): {"200", "404", "409", "default"},
-    ("/v1/jobs/{job_id}/result", "get"): {"200", "404", "409", "410", "default"},
+    ("/v1/jobs/{job_id}", "get"): {"200", "404", "422", "default"},
+    ("/v1/jobs/{job_id}", "delete"): {"200", "204", "404", "409", "422", "default"},
+    ("/v1/jobs/{job_id}/result", "get"): {"200", "404", "409", "410", "422", "default"},
+    ("/v1/jobs/{job_id}/retry", "post"): RERUN,
+    ("/v1/jobs/{job_id}/replay", "post"): RERUN | WITH_BODY,
+    ("/v1/jobs/{job_id}/runs", "get"): {"200", "404", "default"},
+    ("/v1/jobs/bulk-actions", "post"): {"200", "202", "503", "default"} | WITH_BODY,
+    ("/v1/bulk-actions/{action_id}", "get"): {"200", "404", "default"},
+    ("/v1/bulk-actions/{action_id}/abort", "post"): {"200", "404", "default"},
+    ("/v1/dead-letters", "get"): {"200", "422", "default"},
+    ("/v1/dead-letters/{job_id}", "get"): {"200", "404", "default"},
+    ("/v1/dead-letters/{job_id}", "delete"): {"204", "404", "409", "default"},
+    ("/v1/dead-letters/{job_id}/retry", "post"): RERUN,
     ("/healthz", "get"): {"200"},
     ("/readyz", "get"): {"200", "503"},
 }
@@ -60,7 +72,7 @@ def test_the_description_has_every_route_and_every_answer(api: Api) -> None:
 
 def test_every_error_is_described_as_a_problem(api: Api) -> None:
     described = api.client.get("/openapi.json").json()
-    for path in ("/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/result"):
+    for path in {path for path, _ in ROUTES if path.startswith("/v1")}:
         for operation in described["paths"][path].values():
             errors = {code: body for code, body in operation["responses"].items() if not code.startswith("2")}
             schemas = {media["schema"]["$ref"] for body in errors.values() for media in body["content"].values()}

@@ -1,6 +1,7 @@
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -80,8 +81,8 @@ def test_why_there_is_no_result(api: Api) -> None:
     api.client.delete(f"/v1/jobs/{cancelled}")
     broken = failed(api, JobError("http_not_found", "It is not there.", "fetch"))
     expected = {
-        unfinished: ("job_unfinished", "The job is queued."),
-        running: ("job_unfinished", "The job is running."),
+        unfinished: ("job_unfinished", f"job {unfinished} is still queued"),
+        running: ("job_unfinished", f"job {running} is still running"),
         cancelled: ("job_cancelled", "The job was cancelled."),
         broken: ("job_failed", "The job failed: It is not there. (http_not_found)"),
     }
@@ -165,6 +166,22 @@ def test_the_filter_goes_along_with_the_pages(api: Api) -> None:
     assert pages(api, "/v1/jobs?status=succeeded") == [[]]
 
 
+def test_failed_jobs_are_found_by_what_failed(api: Api) -> None:
+    ids = [
+        failed(api, JobError(code, "No.", stage)) for stage, code in (("fetch", "dns_failure"), ("fetch", "http_gone"))
+    ]
+    assert pages(api, "/v1/jobs?stage=fetch&limit=1") == [[ids[1]], [ids[0]]]
+    assert pages(api, "/v1/jobs?code=dns_failure") == [[ids[0]]]
+    assert pages(api, "/v1/jobs?stage=extract") == [[]]
+
+
+def test_jobs_are_found_by_when_they_were_submitted(api: Api) -> None:
+    ids = [api.submit() for _ in range(3)]
+    moments = [quote(api.client.get(f"/v1/jobs/{job_id}").json()["created_at"]) for job_id in ids]
+    assert pages(api, f"/v1/jobs?created_after={moments[1]}&limit=1") == [[ids[2]], [ids[1]]]
+    assert pages(api, f"/v1/jobs?created_before={moments[1]}") == [[ids[0]]]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -173,6 +190,9 @@ def test_the_filter_goes_along_with_the_pages(api: Api) -> None:
         ("limit=x", "limit"),
         ("status=odd", "status"),
         ("cursor=x", "cursor"),
+        ("created_after=yesterday", "created_after"),
+        ("created_before=2026-01-01T00:00:00", "created_before"),
+        ("colour=red", "colour"),
     ],
 )
 def test_what_cannot_be_listed_is_refused(api: Api, query: str, field: str) -> None:
