@@ -6,11 +6,14 @@ import pytest
 
 from tests.support.celery_fleet import Variant, own_server
 
-USUAL = [Variant("streams"), Variant("lists")]
+USUAL = [Variant("streams")]
 FULL = [
-    Variant(transport, pool, server)
-    for transport in ("streams", "lists")
-    for pool, server in (("prefork", "valkey"), ("solo", "valkey"), ("threads", "redis7"))
+    Variant("lists"),
+    *(
+        Variant(transport, pool, server)
+        for transport in ("streams", "lists")
+        for pool, server in (("prefork", "valkey"), ("solo", "valkey"), ("threads", "redis7"))
+    ),
 ]
 
 
