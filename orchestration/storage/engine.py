@@ -97,7 +97,11 @@ def make_engines(url: URL, pool_size: int) -> dict[Use, Engine]:
         pool_size=pool_size,
         pool_timeout=PATIENCE_S,
         hide_parameters=True,
-        connect_args={"connect_timeout": PATIENCE_S, "application_name": "penstock"},
+        connect_args={
+            "connect_timeout": PATIENCE_S,
+            "application_name": "penstock",
+            "options": f"-c lock_timeout={PATIENCE_S}s",
+        },
     )
     snapshot = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return {"read": snapshot, "write": engine, "durable": engine}

@@ -40,6 +40,23 @@ def test_postgresql_is_reached_through_psycopg_3() -> None:
     assert parse_url("postgresql://host/name").drivername == "postgresql+psycopg"
 
 
+def test_a_locked_table_is_waited_for_only_so_long(impatient: None) -> None:
+    url = postgresql_url()
+    with closing(SqlRecords(url)) as records, closing_engine(url) as locking, locking.begin() as connection:
+        connection.execute(text("LOCK TABLE job"))
+        with pytest.raises(RecordsUnavailable):
+            records.accept(new_job())
+
+
+@contextmanager
+def closing_engine(url: str) -> Iterator[Engine]:
+    engine = create_engine(parse_url(url))
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def test_nothing_is_opened_before_the_first_use(tmp_path: Path) -> None:
     SqlRecords(f"sqlite:///{tmp_path}/new.db").close()
     assert list(tmp_path.iterdir()) == []
