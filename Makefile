@@ -44,6 +44,10 @@ test-full: check ## All checks and tests, the long ones too, the acceptance test
 bench: setup ## Jobs per second against bare Celery
 	$(BIN)/python -m tests.benchmarks.throughput
 
+.PHONY: chaos
+chaos: setup ## Break everything at random under load, then judge: MINUTES=30 SEED=1
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
+
 .PHONY: lock
 lock: setup ## Lock the newest allowed dependencies
 	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade --extra postgres --output-file requirements.lock pyproject.toml

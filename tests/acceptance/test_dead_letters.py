@@ -167,6 +167,7 @@ def test_an_aborted_action_stops_where_it_is(stack: LiveStack, origin: OrderedOr
     assert action_of(stack, action["id"]) == aborted
 
 
+@pytest.mark.full
 def test_an_action_survives_the_keeper_and_does_nothing_twice(stack: LiveStack, origin: OrderedOrigin) -> None:
     ids = failing(stack, origin, 2 * JOBS_PER_TURN + 5)
     action = act(stack, action="retry", ids=ids)
@@ -180,6 +181,7 @@ def test_an_action_survives_the_keeper_and_does_nothing_twice(stack: LiveStack, 
     assert {origin.hits(f"/{place}") for place in range(len(ids))} == {2}
 
 
+@pytest.mark.full
 def test_an_action_survives_the_broker(stack: LiveStack, origin: OrderedOrigin) -> None:
     ids = failing(stack, origin, 2 * JOBS_PER_TURN, Reply(body=ARTICLE))
     action = act(stack, action="retry", ids=ids)
@@ -191,6 +193,7 @@ def test_an_action_survives_the_broker(stack: LiveStack, origin: OrderedOrigin) 
     assert {(view["run"], view["status"]) for view in stack.wait_all(ids)} == {(2, "succeeded")}
 
 
+@pytest.mark.full
 def test_the_command_line_shows_retries_and_discards(stack: LiveStack, origin: OrderedOrigin) -> None:
     first, second, third = failing(stack, origin, 3, Reply(body=ARTICLE))
     odd = stack.submit(url="ftp://example.org/", pipeline="extract")
