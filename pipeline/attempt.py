@@ -4,11 +4,12 @@ The outcome is a value; what to do with the message is decided by whoever delive
 """
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 from pipeline.composition import AnyStage, Catalog
-from pipeline.errors import PayloadCorrupt, PayloadsUnavailable, UnknownStage
+from pipeline.errors import PayloadCorrupt, PayloadsUnavailable, RecordsUnavailable, UnknownStage
 from pipeline.history import RunHistory, read_payload
 from pipeline.ids import Claim, Hold, StageKey
 from pipeline.job import Grant, JobError, Refusal, Refused
@@ -16,6 +17,11 @@ from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Retur
 from pipeline.ports import Breakers, Finished, Leases, Outbound, Payloads, Records
 from stages.contract import CODES, CancelToken, Clock, JobFacts, Payload, Scope, Source, Tools
 from stages.contract.errors import Cancelled as JobCancelled
+
+RECORD_TRIES = 120
+BETWEEN_RECORDS_S = 1.0
+"""An outcome that cannot be recorded is tried again this often, and after this long; each try waits for the database
+too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,21 @@ def attempt(key: StageKey, services: Services, *, worker_died: bool = False) -> 
     with services.leases.holding(hold, token):
         outcome = _perform(granted, services, token)
         ended = Finished(services.clock.now(), services.clock.monotonic() - started)
-        return _record(hold, outcome, ended, services.records)
+        return _insist(lambda: _record(hold, outcome, ended, services.records), token)
+
+
+def _insist(record: Callable[[], Outcome], token: CancelToken) -> Outcome:
+    """Keep an outcome, and with it the hold, while the database is away: the work is done and must not be done again.
+
+    Raises `RecordsUnavailable` when the database stays away, or when the worker is to stop.
+    """
+    for _ in range(RECORD_TRIES):
+        try:
+            return record()
+        except RecordsUnavailable:
+            if token.wait(BETWEEN_RECORDS_S):
+                break
+    return record()
 
 
 def _refused(refused: Refused) -> Outcome:

@@ -6,6 +6,7 @@ import pytest
 from orchestration.launch import launch
 from orchestration.tasks import register_tasks
 from orchestration.transport import DELIVERY_COUNT
+from pipeline import attempt
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
 from pipeline.job import JobState, Lane, NewJob, StageState
 from pipeline.outcome import MACHINERY_DELAY_S
@@ -159,6 +160,7 @@ def test_a_finished_stage_delivered_again_goes_on_and_is_refused_where_it_was_do
 @pytest.mark.parametrize("method", ["claim", "complete"])
 def test_without_the_records_the_message_comes_back_later(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     here = Deployment(monkeypatch)
+    monkeypatch.setattr(attempt, "BETWEEN_RECORDS_S", 0)
     here.bench.records.broken[method] = RecordsUnavailable("no answer")
     assert here.work() == "RETRY"
     (again,) = here.broker.waiting("read")

@@ -4,6 +4,7 @@ from hashlib import sha256
 
 import pytest
 
+from pipeline import attempt as attempt_module
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
 from pipeline.ids import Hold
 from pipeline.job import MAX_LOSSES, JobSource, JobState, NewJob, StageState
@@ -434,8 +435,27 @@ def test_a_job_that_is_cancelled_while_its_worker_stops_is_cancelled() -> None:
     assert bench.attempt(job, "read") == Cancelled()
 
 
+def test_an_outcome_is_kept_until_it_can_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = bench_of()
+    job = bench.accept()
+    away = iter([True, True, False])
+    record = attempt_module._record
+
+    def recorded(*args: object) -> Outcome:
+        if next(away):
+            raise RecordsUnavailable("no answer")
+        assert bench.leases.tokens
+        return record(*args)
+
+    monkeypatch.setattr(attempt_module, "BETWEEN_RECORDS_S", 0)
+    monkeypatch.setattr(attempt_module, "_record", recorded)
+    assert isinstance(bench.attempt(job, "read"), Done)
+    assert len(bench.stage(job, "read").tries) == 1
+
+
 @pytest.mark.parametrize("method", ["claim", "complete"])
-def test_records_that_are_down_are_for_the_deliverer_to_handle(method: str) -> None:
+def test_records_that_are_down_are_for_the_deliverer_to_handle(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt_module, "BETWEEN_RECORDS_S", 0)
     bench = bench_of()
     job = bench.accept()
     bench.records.broken[method] = RecordsUnavailable("no answer")

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 from random import Random
 
 import psutil
@@ -147,6 +148,22 @@ def test_a_worker_stopped_past_its_leases_cannot_overwrite_its_successor(stage: 
     assert (verdict.attempts_lost, verdict.stale_writes_rejected) == (1, 1)
     others = [fleet.accepted() for _ in range(4)]
     assert set(fleet.wait_ended(others).values()) == {"succeeded"}
+
+
+@pytest.mark.full
+def test_a_late_redelivery_takes_no_work_from_a_worker_that_lives(new_fleet) -> None:
+    """The keeper replaced the dead worker first, by a new message; then the transport delivers the old one again."""
+    fleet = new_fleet(fetch_read_timeout_s=15, fetch_total_timeout_s=20).start({**dict.fromkeys(STAGES, 1), "fetch": 3})
+    fleet.web.when("tok-long", replace(fleet.web.usual("tok-long"), delay_s=8))
+    fleet.box.arm("before_effect", "fetch")
+    job = fleet.accepted(token="tok-long")
+    assert fleet.wait_ended([job], within_s=60)[job.id] == "succeeded"
+    fleet.wait_quiet()
+    verdict = judge(fleet, duplicates_per_kill=None)
+    claims = [(event.pid, event.more["epoch"]) for event in fleet.box.events("claimed") if event.stage == "fetch"]
+    assert len(claims) == 2, claims
+    assert (verdict.attempts_lost, verdict.stale_writes_rejected, fleet.web.count("tok-long")) == (1, 0, 1)
+    assert verdict.failures == []
 
 
 def refused_writes(fleet: JobFleet) -> list[Event]:
