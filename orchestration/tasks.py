@@ -10,11 +10,11 @@ from celery import Celery, Task
 from celery.exceptions import Ignore, Retry
 
 from orchestration.canvas import MESSAGE_VERSION, task_name
-from orchestration.transport import DELIVERY_COUNT
+from orchestration.transport import DELIVERY_COUNT, MESSAGE_ID
 from pipeline.attempt import Services, attempt
 from pipeline.composition import Catalog
 from pipeline.errors import MachineryFailed
-from pipeline.ids import StageKey
+from pipeline.ids import Delivery, StageKey
 from pipeline.outcome import MACHINERY_DELAY_S, Again, Dead, Done, Early, Outcome, Returned
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def _runner(services: ServicesFactory) -> Callable[..., ClaimMessage]:
             raise _again(task, MACHINERY_DELAY_S)
         key = StageKey(job_id, run, stage, part)
         try:
-            outcome = attempt(key, services(), worker_died=_was_lost(task))
+            outcome = attempt(key, services(), _delivery(task))
         except MachineryFailed as error:
             log.warning("%s waits: %s", key, error)
             raise _again(task, MACHINERY_DELAY_S) from None
@@ -52,9 +52,9 @@ def _runner(services: ServicesFactory) -> Callable[..., ClaimMessage]:
     return perform
 
 
-def _was_lost(task: Task[..., Any]) -> bool:
-    """Whether a worker died with this message: only the Streams transport knows."""
-    return bool(task.request.get(DELIVERY_COUNT))
+def _delivery(task: Task[..., Any]) -> Delivery:
+    """What only the Streams transport tells."""
+    return Delivery(task.request.get(MESSAGE_ID), worker_died=bool(task.request.get(DELIVERY_COUNT)))
 
 
 def _act(task: Task[..., Any], key: StageKey, outcome: Outcome) -> ClaimMessage:

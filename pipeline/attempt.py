@@ -11,7 +11,7 @@ from random import Random
 from pipeline.composition import AnyStage, Catalog
 from pipeline.errors import PayloadCorrupt, PayloadsUnavailable, RecordsUnavailable, UnknownStage
 from pipeline.history import RunHistory, read_payload
-from pipeline.ids import Claim, Hold, StageKey
+from pipeline.ids import Claim, Delivery, Hold, StageKey
 from pipeline.job import Grant, JobError, Refusal, Refused
 from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Returned, Superseded, judge
 from pipeline.ports import Breakers, Finished, Leases, Outbound, Payloads, Records
@@ -22,6 +22,7 @@ RECORD_TRIES = 120
 BETWEEN_RECORDS_S = 1.0
 """An outcome that cannot be recorded is tried again this often, and after this long; each try waits for the database
 too."""
+UNTOLD = Delivery()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +39,21 @@ class Services:
     random: Random
 
 
-def attempt(key: StageKey, services: Services, *, worker_died: bool = False) -> Outcome:
+def attempt(key: StageKey, services: Services, delivery: Delivery = UNTOLD) -> Outcome:
     """Run one attempt of one stage. Raises `MachineryFailed` only when not even that could be recorded.
 
-    `worker_died` says that the worker which had this message is dead, so that its lease need not run out first.
+    What a dead worker had claimed for this very message is taken over; its lease need not run out first.
     """
     now = services.clock.now()
-    if worker_died:
-        services.records.take_over(key, at=now)
-    granted = services.records.claim(key, owner=services.leases.owner, lease_s=services.leases.lease_s, at=now)
+    if delivery.worker_died and delivery.message_id:
+        services.records.take_over(key, message_id=delivery.message_id, at=now)
+    granted = services.records.claim(
+        key,
+        owner=services.leases.owner,
+        message_id=delivery.message_id,
+        lease_s=services.leases.lease_s,
+        at=now,
+    )
     if isinstance(granted, Refused):
         return _refused(granted)
     hold = Hold(key, granted.epoch)

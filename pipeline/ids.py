@@ -59,6 +59,16 @@ class StageKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery of a message, as far as the transport tells."""
+
+    message_id: str | None = None
+    """Tells the message from all others, also those of the same stage; redelivery keeps it."""
+    worker_died: bool = False
+    """Whether the worker that had this message before is dead."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """The right to finish a piece of work, valid while nobody holds a later epoch."""
 

@@ -36,6 +36,8 @@ class KeptStage:
     record: StageRecord
     epoch: int = 0
     lease_until_s: float = 0.0
+    message_id: str | None = None
+    """Of the message it was claimed for last."""
     launched_at_s: float | None = None
     relaunches: int = 0
     parked_since_s: float | None = None
@@ -130,8 +132,9 @@ class KeptJob:
             epoch=stage.epoch,
         )
 
-    def start(self, stage: KeptStage, lease_until_s: float, at: datetime) -> None:
+    def start(self, stage: KeptStage, lease_until_s: float, at: datetime, message_id: str | None) -> None:
         stage.become(StageState.RUNNING, started_at=at)
+        stage.message_id = message_id
         stage.epoch += 1
         stage.lease_until_s = lease_until_s
         stage.relaunches = 0

@@ -24,11 +24,13 @@ class MemoryKeeping(MemoryStore):
             stage = self._held(Hold(suspect.key, suspect.epoch))
             return stage is not None and self._has_lapsed(stage) and self._count_loss(stage, at)
 
-    def take_over(self, key: StageKey, *, at: datetime) -> bool:
-        """Take a running stage from a worker known to be dead, and count the loss."""
+    def take_over(self, key: StageKey, *, message_id: str, at: datetime) -> bool:
+        """Take a running stage from a worker that died with this message, and count the loss."""
         with self._lock:
             stage = self._stage(key)
-            return stage is not None and stage.state is StageState.RUNNING and self._count_loss(stage, at)
+            if stage is None or stage.state is not StageState.RUNNING or stage.message_id != message_id:
+                return False
+            return self._count_loss(stage, at)
 
     def unstarted(self, *, older_than_s: float, except_stages: Collection[str] = (), limit: int) -> Sequence[Suspect]:
         """Ready and due stages with no attempt for this long since their latest launch."""

@@ -62,7 +62,15 @@ class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, Memo
 
     # attempts
 
-    def claim(self, key: StageKey, *, owner: str, lease_s: float, at: datetime) -> Grant | Refused:  # noqa: ARG002 - never shown
+    def claim(
+        self,
+        key: StageKey,
+        *,
+        owner: str,  # noqa: ARG002 - never shown
+        lease_s: float,
+        at: datetime,
+        message_id: str | None = None,
+    ) -> Grant | Refused:
         """Take a ready and due stage of a live run."""
         with self._lock:
             now_s = self._now_s()
@@ -71,7 +79,7 @@ class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, Memo
                 return Refused(Refusal.OVER)
             if not _is_due(kept.job, stage, now_s):
                 return why_refused(kept.job, stage.record, run=key.run, now_s=now_s)
-            kept.start(stage, now_s + lease_s, at)
+            kept.start(stage, now_s + lease_s, at, message_id)
             return kept.grant(stage, now_s)
 
     def renew(self, holds: Collection[Hold], *, lease_s: float) -> Renewal:

@@ -109,8 +109,13 @@ class Records(Protocol):
 
     # attempts
 
-    def claim(self, key: StageKey, *, owner: str, lease_s: float, at: datetime) -> Grant | Refused:
-        """Take a ready and due stage of a live run: bumps its epoch, starts its lease and an attempt record."""
+    def claim(
+        self, key: StageKey, *, owner: str, lease_s: float, at: datetime, message_id: str | None = None
+    ) -> Grant | Refused:
+        """Take a ready and due stage of a live run: bumps its epoch, starts its lease and an attempt record.
+
+        `message_id` is of the message that asked for it, where the transport tells messages apart.
+        """
 
     def renew(self, holds: Collection[Hold], *, lease_s: float) -> Renewal:
         """Extend the leases of all these holds, in one statement."""
@@ -184,9 +189,11 @@ class Records(Protocol):
         Only for one who knows that no worker is alive: a whole stack that starts again on its own data.
         """
 
-    def take_over(self, key: StageKey, *, at: datetime) -> bool:
-        """Take a running stage from a worker known to be dead, without waiting for its lease; counts the loss.
+    def take_over(self, key: StageKey, *, message_id: str, at: datetime) -> bool:
+        """Take a running stage from a worker that died with this message, without waiting for its lease; counts the
+        loss.
 
+        One that was claimed for another message has a worker of its own by now, and is left to it.
         Returns whether the stage is ready now; it then counts as launched once more: the caller has a message for
         it. At `MAX_LOSSES` stage and job fail with `worker_lost`. Changes nothing when it is not running.
         """

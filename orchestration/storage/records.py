@@ -69,12 +69,14 @@ class SqlRecords:
 
     # attempts
 
-    def claim(self, key: StageKey, *, owner: str, lease_s: float, at: datetime) -> Grant | Refused:
+    def claim(
+        self, key: StageKey, *, owner: str, lease_s: float, at: datetime, message_id: str | None = None
+    ) -> Grant | Refused:
         """Take a ready and due stage of a live run."""
         if canonical_uuid(key.job_id) != key.job_id:
             return Refused(Refusal.OVER)
         with self._database.write() as connection:
-            return attempts.claim(connection, key, owner, lease_s, at)
+            return attempts.claim(connection, key, owner=owner, message_id=message_id, lease_s=lease_s, at=at)
 
     def renew(self, holds: Collection[Hold], *, lease_s: float) -> Renewal:
         """Extend the leases of all these holds, in one statement."""
@@ -172,10 +174,10 @@ class SqlRecords:
         with self._database.write(durable=True) as connection:
             return keeping.resume_interrupted(connection, at)
 
-    def take_over(self, key: StageKey, *, at: datetime) -> bool:
-        """Take a running stage from a worker known to be dead, and count the loss."""
+    def take_over(self, key: StageKey, *, message_id: str, at: datetime) -> bool:
+        """Take a running stage from a worker that died with this message, and count the loss."""
         with self._database.write(durable=True) as connection:
-            return keeping.take_over(connection, key, at)
+            return keeping.take_over(connection, key, message_id, at)
 
     def relaunch_all(self) -> int:
         """Count every ready stage as never launched."""

@@ -65,12 +65,14 @@ _DONE_BEFORE = (
 _STAGE_NOW = select(stages, now_s().label("now_s")).where(IS_STAGE)
 
 
-def claim(connection: Connection, key: StageKey, owner: str, lease_s: float, at: datetime) -> Grant | Refused:
+def claim(
+    connection: Connection, key: StageKey, *, owner: str, message_id: str | None, lease_s: float, at: datetime
+) -> Grant | Refused:
     job = locked_job(connection, key.job_id)
     if job is None or job.run != key.run or job.state.is_terminal:
         return _refused(connection, key, job)
     started = {"owner": owner, "started_at": at}
-    taken = connection.execute(_TAKE, {"lease_s": lease_s, **started, **of_key(key)}).first()
+    taken = connection.execute(_TAKE, {"lease_s": lease_s, "message_id": message_id, **started, **of_key(key)}).first()
     if taken is None:
         return _refused(connection, key, job)
     row = {"job_id": key.job_id, "run": key.run, "stage": key.stage, "part": key.part, "epoch": taken.epoch}

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Connection,
     Update,
     and_,
+    bindparam,
     case,
     literal,
     or_,
@@ -63,7 +64,9 @@ _CURRENT_STAGE = (
 )
 _STILL_HELD = update(stages).where(IS_HELD)
 _STILL_LAPSED = _STILL_HELD.where(stages.c.lease_until < now_s())
-_RUNNING = select(stages.c.epoch, stages.c.losses).where(IS_STAGE, stages.c.state == StageState.RUNNING)
+_RUNNING_FOR = select(stages.c.epoch, stages.c.losses).where(
+    IS_STAGE, stages.c.state == StageState.RUNNING, stages.c.message_id == bindparam("message_id")
+)
 
 
 def lapsed(connection: Connection, limit: int) -> Sequence[Suspect]:
@@ -98,9 +101,9 @@ def reclaim(connection: Connection, suspect: Suspect, at: datetime) -> bool:
     return _count_loss(connection, _STILL_LAPSED, hold, suspect.losses + 1, at)
 
 
-def take_over(connection: Connection, key: StageKey, at: datetime) -> bool:
+def take_over(connection: Connection, key: StageKey, message_id: str, at: datetime) -> bool:
     locked_job(connection, key.job_id)
-    running = connection.execute(_RUNNING, of_key(key)).first()
+    running = connection.execute(_RUNNING_FOR, {"message_id": message_id, **of_key(key)}).first()
     if running is None:
         return False
     return _count_loss(connection, _STILL_HELD, Hold(key, running.epoch), running.losses + 1, at)

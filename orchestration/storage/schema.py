@@ -23,7 +23,7 @@ from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
 from pipeline.runs import RunOrigin
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration that makes this schema."""
 
 metadata = MetaData(
@@ -94,6 +94,7 @@ stages = Table(
     Column("launches", Integer, nullable=False),
     Column("relaunches", Integer, nullable=False),
     Column("owner", String(255)),
+    Column("message_id", String(64)),
     Column("not_before", Double, nullable=False),
     Column("lease_until", Double),
     Column("launched_at", Double),

@@ -16,10 +16,20 @@ Knows nothing of Penstock. What is where:
 """
 
 from orchestration.transport.depth import Depth
-from orchestration.transport.envelope import DELIVERY_COUNT
+from orchestration.transport.envelope import DELIVERY_COUNT, MESSAGE_ID
 from orchestration.transport.errors import BrokerFull
 from orchestration.transport.inspector import DeadLetter, Found, Inspector
 from orchestration.transport.transport import Transport
 from orchestration.transport.urls import broker_settings
 
-__all__ = ["DELIVERY_COUNT", "BrokerFull", "DeadLetter", "Depth", "Found", "Inspector", "Transport", "broker_settings"]
+__all__ = [
+    "DELIVERY_COUNT",
+    "MESSAGE_ID",
+    "BrokerFull",
+    "DeadLetter",
+    "Depth",
+    "Found",
+    "Inspector",
+    "Transport",
+    "broker_settings",
+]

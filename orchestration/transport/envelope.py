@@ -16,6 +16,8 @@ Payload = dict[str, Any]
 
 DELIVERY_COUNT = "x-delivery-count"
 """The header that says how many deliveries of the message failed; RabbitMQ's quorum queues named it."""
+MESSAGE_ID = "x-message-id"
+"""The header that tells a message from all others, also those of the same task; redelivery keeps it."""
 
 _encode = JSONEncoder(separators=(",", ":")).encode
 
@@ -75,6 +77,8 @@ def unseal(fields: list[bytes], tag: Tag) -> Payload:
     payload = _decode(entry[b"h"])
     payload["body"] = entry[b"b"]
     headers, properties = payload["headers"], payload["properties"]
+    # Its publisher numbered it; from here on the tag says where the entry is.
+    headers[MESSAGE_ID] = properties["delivery_tag"]
     properties["delivery_tag"] = str(tag)
     # Celery copies the headers of a task to its retries, which are new messages.
     for mark in ("redelivered", DELIVERY_COUNT):

@@ -5,6 +5,7 @@ promise was broken. The faults and their times follow from the seed.
 """
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
@@ -129,6 +131,8 @@ def _keep_evidence(fleet: JobFleet, folder: Path) -> None:
     folder.mkdir(parents=True)
     for path in [*fleet.folder.glob("*.log"), *fleet.folder.glob("*.db*"), fleet.folder / "events"]:
         shutil.copy(path, folder)
+    hits = sorted([*fleet.web.ledger.all(), *fleet.model.ledger.all()], key=lambda hit: hit.at)
+    (folder / "effects").write_text("".join(json.dumps(asdict(hit)) + "\n" for hit in hits))
 
 
 if __name__ == "__main__":

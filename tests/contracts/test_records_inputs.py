@@ -8,7 +8,7 @@ import pytest
 from pipeline.ids import Claim, Hold
 from pipeline.job import Attempt, JobError, JobState, NewJob, StageState
 from tests.support.at_once import at_once
-from tests.support.jobs import BROKEN, LEASE_S, World, ended, key_of, new_job, output_of
+from tests.support.jobs import BROKEN, LEASE_S, MESSAGE, World, ended, key_of, new_job, output_of
 from tests.support.tools import START
 
 LOST = JobError("payload_missing", "A stored payload is gone.", "store")
@@ -123,7 +123,7 @@ def test_a_hold_that_is_not_the_latest_loses_nothing(world: World) -> None:
     job = world.accept()
     world.do(job, "fetch")
     zombie = world.hold(job, "extract")
-    world.records.take_over(zombie.key, at=START)
+    world.records.take_over(zombie.key, message_id=MESSAGE, at=START)
     before = world.read(job)
     assert not lose(world, zombie, "fetch")
     assert not lose(world, Hold(key_of(new_job()), 1), "fetch")
@@ -137,7 +137,7 @@ Ending = Callable[[World, Hold], bool]
 OTHERS: dict[str, Ending] = {
     "complete": lambda world, hold: world.records.complete(hold, output_of("extract"), ended()),
     "lose": lambda world, hold: lose(world, hold, "fetch"),
-    "take over": lambda world, hold: world.records.take_over(hold.key, at=START),
+    "take over": lambda world, hold: world.records.take_over(hold.key, message_id=MESSAGE, at=START),
     "renew": lambda world, hold: bool(world.records.renew([hold], lease_s=LEASE_S).lost),
 }
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from pipeline.job import MAX_LOSSES, JobState, StageState
-from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, output_of
+from tests.support.jobs import BROKEN, LEASE_S, MESSAGE, STAGES, TENANT, World, ended, key_of, output_of
 from tests.support.tools import START
 
 LATER = START + timedelta(minutes=5)
@@ -19,7 +19,7 @@ def overdue(world: World) -> list[str]:
 def test_a_stage_is_taken_over_before_its_lease_runs_out(world: World) -> None:
     job = world.accept()
     hold = world.hold(job)
-    assert world.records.take_over(hold.key, at=LATER)
+    assert world.records.take_over(hold.key, message_id=MESSAGE, at=LATER)
     stage = world.stage(job)
     assert (stage.state, stage.losses, stage.attempts, stage.launches) == (StageState.READY, 1, 0, 2)
     (attempt,) = stage.tries
@@ -33,19 +33,29 @@ def test_a_stage_is_taken_over_before_its_lease_runs_out(world: World) -> None:
     assert world.claim(job).epoch == 2
 
 
+def test_what_runs_for_another_message_is_not_taken_over(world: World) -> None:
+    job, untold = world.accept(), world.accept()
+    world.hold(job)
+    world.records.claim(key_of(untold), owner="worker", lease_s=LEASE_S, at=START)
+    before = [world.read(job), world.read(untold)]
+    assert not world.records.take_over(key_of(job), message_id="publisher.0", at=LATER)
+    assert not world.records.take_over(key_of(untold), message_id=MESSAGE, at=LATER)
+    assert [world.read(job), world.read(untold)] == before
+
+
 def test_what_is_not_running_is_not_taken_over(world: World) -> None:
     ready, done, cancelled = jobs = [world.accept() for _ in range(3)]
     world.do(done, *STAGES)
     world.records.request_cancel(TENANT, cancelled.id, START)
     before = [world.read(job) for job in jobs]
     keys = [*map(key_of, jobs), key_of(ready, "extract"), key_of(ready, "translate"), key_of(ready, run=2)]
-    assert not any(world.records.take_over(key, at=LATER) for key in keys)
+    assert not any(world.records.take_over(key, message_id=MESSAGE, at=LATER) for key in keys)
     assert [world.read(job) for job in jobs] == before
 
 
 def test_a_stage_is_taken_over_no_more_often_than_workers_may_die(world: World) -> None:
     job = world.accept()
-    answers = [world.records.take_over(world.hold(job).key, at=LATER) for _ in range(MAX_LOSSES)]
+    answers = [world.records.take_over(world.hold(job).key, message_id=MESSAGE, at=LATER) for _ in range(MAX_LOSSES)]
     assert answers == [True] * (MAX_LOSSES - 1) + [False]
     read = world.read(job)
     assert (read.state, read.error and read.error.code, read.finished_at) == (JobState.FAILED, "worker_lost", LATER)

@@ -11,7 +11,7 @@ from pipeline.job import Job, JobSource, JobState, NewJob, Refusal, Refused, Sta
 from pipeline.runs import NewRun, RunOrigin, RunSummary
 from stages.contract import Options
 from tests.support.at_once import at_once
-from tests.support.jobs import BROKEN, LEASE_S, STAGES, TENANT, World, ended, key_of, new_job, output_of
+from tests.support.jobs import BROKEN, LEASE_S, MESSAGE, STAGES, TENANT, World, ended, key_of, new_job, output_of
 from tests.support.tools import START
 
 AGAIN = START + timedelta(days=2)
@@ -190,7 +190,7 @@ def test_work_of_an_earlier_run_is_over(world: World) -> None:
     refused = world.records.claim(key_of(job), owner="w", lease_s=LEASE_S, at=START)
     assert refused == Refused(Refusal.OVER)
     assert not world.records.complete(hold, output_of("fetch"), ended())
-    assert not world.records.take_over(hold.key, at=START)
+    assert not world.records.take_over(hold.key, message_id=MESSAGE, at=START)
     assert world.records.renew([hold], lease_s=LEASE_S).cancelled == {hold}
     assert world.read(job) == before
 

@@ -20,13 +20,25 @@ from pipeline.memory import MemoryRecords
 from pipeline.ports import JobFilter, Retention
 from pipeline.runs import NewRun
 from tests.support.databases import sqlite_url
-from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, move_into_the_past, new_job, output_of
+from tests.support.jobs import (
+    BROKEN,
+    MESSAGE,
+    STAGES,
+    TENANT,
+    World,
+    ended,
+    key_of,
+    move_into_the_past,
+    new_job,
+    output_of,
+)
 from tests.support.tools import START, ManualClock
 
 # Chosen so that no two moments meet within a second, as one of the clocks also runs by itself.
 STEP_S, LEASE_S, DELAY_S, AGE_S = 10.0, 25.0, 15.0, 7.0
 
 a_stage = st.sampled_from(STAGES)
+a_message = st.sampled_from([MESSAGE, MESSAGE, "publisher.2"])
 some_job = st.integers(0, 3)
 an_epoch = st.sampled_from([0, 0, 0, -1, 1])
 
@@ -94,12 +106,13 @@ class Twins(RuleBasedStateMachine):
             self.claim_stage(job, stage)
 
     @precondition(lambda self: self.jobs)
-    @rule(number=some_job, stage=a_stage)
-    def claim(self, number: int, stage: str) -> None:
-        self.claim_stage(self.job(number), stage)
+    @rule(number=some_job, stage=a_stage, message=a_message)
+    def claim(self, number: int, stage: str, message: str) -> None:
+        self.claim_stage(self.job(number), stage, message)
 
-    def claim_stage(self, job: NewJob, stage: str) -> None:
-        self.both(lambda world: world.records.claim(self.key(job, stage), owner="w", lease_s=LEASE_S, at=START))
+    def claim_stage(self, job: NewJob, stage: str, message: str = MESSAGE) -> None:
+        key = self.key(job, stage)
+        self.both(lambda world: world.records.claim(key, owner="w", message_id=message, lease_s=LEASE_S, at=START))
 
     @precondition(lambda self: self.jobs)
     @rule(picked=st.lists(st.tuples(some_job, a_stage, an_epoch), max_size=6))
@@ -171,9 +184,10 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda world: world.records.expire(at=START + timedelta(hours=hours, seconds=1), limit=9))
 
     @precondition(lambda self: self.jobs)
-    @rule(number=some_job, stage=a_stage)
-    def take_over(self, number: int, stage: str) -> None:
-        self.both(lambda world: world.records.take_over(self.key(self.job(number), stage), at=START))
+    @rule(number=some_job, stage=a_stage, message=a_message)
+    def take_over(self, number: int, stage: str, message: str) -> None:
+        key = self.key(self.job(number), stage)
+        self.both(lambda world: world.records.take_over(key, message_id=message, at=START))
 
     @rule()
     def relaunch_all(self) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from orchestration.launch import launch
 from orchestration.tasks import register_tasks
-from orchestration.transport import DELIVERY_COUNT
+from orchestration.transport import DELIVERY_COUNT, MESSAGE_ID
 from pipeline import attempt
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
 from pipeline.job import JobState, Lane, NewJob, StageState
@@ -14,7 +14,7 @@ from stages.contract import Article, Permanent, Postponed, RetryPolicy, Source, 
 from tests.support.bench import Bench
 from tests.support.broker import MemoryBroker, Published
 from tests.support.catalogs import ARTICLE, scripted
-from tests.support.jobs import key_of
+from tests.support.jobs import MESSAGE, key_of
 
 
 class Deployment:
@@ -132,7 +132,7 @@ def test_a_message_that_a_worker_died_with_takes_over(monkeypatch: pytest.Monkey
     here = Deployment(monkeypatch)
     here.bench.claim(here.job, "read")
     (message,) = here.broker.waiting("read")
-    redelivered = replace(message, headers={**message.headers, DELIVERY_COUNT: 1})
+    redelivered = replace(message, headers={**message.headers, MESSAGE_ID: MESSAGE, DELIVERY_COUNT: 1})
     assert isinstance(here.broker.deliver(redelivered), dict)
     assert here.bench.stage(here.job, "read").losses == 1
 

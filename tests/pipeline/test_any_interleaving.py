@@ -11,7 +11,7 @@ from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pipeline.attempt import payload_key
-from pipeline.ids import Claim, Hold, StageKey
+from pipeline.ids import Claim, Delivery, Hold, StageKey
 from pipeline.job import MAX_LOSSES, Grant, Job, JobError, JobState, NewJob, StageState
 from pipeline.ports import Finished
 from pipeline.runs import NewRun
@@ -32,6 +32,8 @@ ENDINGS: dict[str, Callable[[], StageError] | None] = {
 }
 endings = strategies.sampled_from(sorted(ENDINGS))
 stages = strategies.sampled_from(STAGES)
+messages = strategies.sampled_from([None, "publisher.1", "publisher.2"])
+deliveries = strategies.builds(Delivery, messages, worker_died=strategies.booleans())
 
 
 class Lives(RuleBasedStateMachine):
@@ -56,19 +58,19 @@ class Lives(RuleBasedStateMachine):
 
     # what can happen
 
-    @rule(stage=stages, ending=endings, behind=strategies.integers(0, 2), worker_died=strategies.booleans())
-    def a_message_is_delivered(self, stage: str, ending: str, behind: int, worker_died: bool) -> None:
+    @rule(stage=stages, ending=endings, behind=strategies.integers(0, 2), delivery=deliveries)
+    def a_message_is_delivered(self, stage: str, ending: str, behind: int, delivery: Delivery) -> None:
         self.ending = ending
         run = max(1, self._now.run - behind)
-        self.bench.attempt_key(StageKey(self.job.id, run, stage), worker_died=worker_died)
+        self.bench.attempt_key(StageKey(self.job.id, run, stage), delivery=delivery)
 
     @precondition(lambda self: not self._now.state.is_terminal)
-    @rule()
-    def a_worker_begins_and_hangs(self) -> None:
+    @rule(message=messages)
+    def a_worker_begins_and_hangs(self, message: str | None) -> None:
         current = self._now.current_stage
         assert current is not None
         stage, key = current.stage, StageKey(self.job.id, self._now.run, current.stage)
-        granted = self.records.claim(key, owner="hangs", lease_s=LEASE_S, at=self.bench.clock.now())
+        granted = self.records.claim(key, owner="hangs", message_id=message, lease_s=LEASE_S, at=self.bench.clock.now())
         if isinstance(granted, Grant):
             assert granted.epoch > self.epochs.get((key.run, stage), 0)
             self.epochs[key.run, stage] = granted.epoch
@@ -101,10 +103,10 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: not self._now.state.is_terminal)
     @rule()
     def a_worker_is_cut_off_and_replaced(self) -> None:
-        self.a_worker_begins_and_hangs()
+        self.a_worker_begins_and_hangs("publisher.1")
         self._lapse()
         if not self._now.state.is_terminal:
-            self.a_worker_begins_and_hangs()
+            self.a_worker_begins_and_hangs("publisher.2")
 
     def _lapse(self) -> None:
         self.bench.clock.advance(LEASE_S + 1)

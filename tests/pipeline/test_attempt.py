@@ -6,15 +6,16 @@ import pytest
 
 from pipeline import attempt as attempt_module
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
-from pipeline.ids import Hold
+from pipeline.ids import Delivery, Hold
 from pipeline.job import MAX_LOSSES, JobSource, JobState, NewJob, StageState
 from pipeline.memory import MemoryBreakers
 from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Returned, Superseded
 from stages.contract import Article, Document, Options, Permanent, Postponed, RetryPolicy, Source, Tools, Transient
 from tests.support.bench import Bench
 from tests.support.catalogs import ARTICLE, FIVE, five_stages, scripted
-from tests.support.jobs import ended, key_of, output_of
+from tests.support.jobs import MESSAGE, ended, key_of, output_of
 
+REDELIVERED = Delivery(MESSAGE, worker_died=True)
 PARAGRAPH = "The dam holds back the water of a whole winter, and lets it go when the fields are dry. "
 
 
@@ -133,9 +134,19 @@ def test_one_whose_worker_is_known_to_be_dead_is_taken_over_at_once() -> None:
     bench = bench_of()
     job = bench.accept()
     bench.claim(job, "read")
-    assert isinstance(bench.attempt(job, "read", worker_died=True), Done)
+    assert isinstance(bench.attempt(job, "read", delivery=REDELIVERED), Done)
     record = bench.stage(job, "read")
     assert (record.losses, [attempt.outcome for attempt in record.tries]) == (1, ["lost", "succeeded"])
+
+
+def test_one_that_runs_for_another_message_is_left_to_its_worker() -> None:
+    bench = bench_of()
+    job = bench.accept()
+    bench.claim(job, "read")
+    late = Delivery("publisher.0", worker_died=True)
+    assert bench.attempt(job, "read", delivery=late) == Superseded()
+    record = bench.stage(job, "read")
+    assert (record.state, record.losses) == (StageState.RUNNING, 0)
 
 
 def test_a_stage_whose_workers_keep_dying_is_given_up() -> None:
@@ -143,8 +154,8 @@ def test_a_stage_whose_workers_keep_dying_is_given_up() -> None:
     job = bench.accept()
     for _ in range(MAX_LOSSES):
         bench.claim(job, "read")
-        bench.records.take_over(key_of(job, "read"), at=bench.clock.now())
-    assert bench.attempt(job, "read", worker_died=True) == Superseded()
+        bench.records.take_over(key_of(job, "read"), message_id=MESSAGE, at=bench.clock.now())
+    assert bench.attempt(job, "read", delivery=REDELIVERED) == Superseded()
     error = bench.read(job).error
     assert error is not None
     assert error.code == "worker_lost"
@@ -154,7 +165,7 @@ def test_a_dead_worker_that_had_recorded_its_outcome_costs_nothing() -> None:
     bench = bench_of()
     job = bench.accept()
     first = bench.attempt(job, "read")
-    assert bench.attempt(job, "read", worker_died=True) == first
+    assert bench.attempt(job, "read", delivery=REDELIVERED) == first
     assert bench.stage(job, "read").losses == 0
 
 

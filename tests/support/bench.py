@@ -11,7 +11,7 @@ from pipeline.job import Job, NewJob, StageRecord
 from pipeline.memory import MemoryBreakers, MemoryLeases, MemoryPayloads, MemoryRecords
 from pipeline.outcome import Outcome
 from pipeline.ports import Outbound
-from tests.support.jobs import key_of, new_job
+from tests.support.jobs import MESSAGE, key_of, new_job
 from tests.support.tools import FakeHttp, InlineIsolate, ManualClock
 
 
@@ -90,4 +90,4 @@ class Bench:
     def claim(self, job: NewJob, stage: str) -> Any:
         """Take a stage as another worker would."""
         key = StageKey(job.id, 1, stage)
-        return self.records.inner.claim(key, owner="another", lease_s=30.0, at=self.clock.now())
+        return self.records.inner.claim(key, owner="another", message_id=MESSAGE, lease_s=30.0, at=self.clock.now())

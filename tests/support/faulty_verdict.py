@@ -190,7 +190,7 @@ def _judge_repeats(scene: Scene, verdict: Verdict, kind: str, token: str, hits: 
         verdict.duplicate_effects += 1
         if not any(_explains(fault, kind, before, again) for fault in scene.events):
             verdict.unattributed_duplicates += 1
-            verdict.failures.append(f"I3 {kind} of {token} came again after {again.at - before.at:.2f} s for no reason")
+            verdict.failures.append(f"I3 {key} came again after {again.at - before.at:.2f} s for no reason: {token}")
 
 
 def _explains(fault: Event, kind: str, before: Hit, again: Hit) -> bool:

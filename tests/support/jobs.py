@@ -20,6 +20,8 @@ from tests.support.tools import START
 STAGES = ("fetch", "extract", "store")
 TENANT = "default"
 LEASE_S = 30.0
+MESSAGE = "publisher.1"
+"""The id of the message that stages are claimed for."""
 BROKEN = JobError("dns_failure", "The host name could not be resolved.", "fetch")
 
 _ages = count()
@@ -78,7 +80,8 @@ class World:
         return next(record for record in self.read(job).stages if record.stage == stage)
 
     def claim(self, job: NewJob, stage: str = STAGES[0], at: datetime = START, run: int = 1) -> Grant:
-        granted = self.records.claim(key_of(job, stage, run), owner="worker", lease_s=LEASE_S, at=at)
+        key = key_of(job, stage, run)
+        granted = self.records.claim(key, owner="worker", message_id=MESSAGE, lease_s=LEASE_S, at=at)
         assert isinstance(granted, Grant), granted
         return granted
 

@@ -151,7 +151,6 @@ def test_a_worker_stopped_past_its_leases_cannot_overwrite_its_successor(stage: 
 
 
 @pytest.mark.full
-@pytest.mark.xfail(strict=True, reason="what a dead worker held is taken from whoever runs the stage by now")
 def test_a_late_redelivery_takes_no_work_from_a_worker_that_lives(new_fleet) -> None:
     """The keeper replaced the dead worker first, by a new message; then the transport delivers the old one again."""
     fleet = new_fleet(fetch_read_timeout_s=15, fetch_total_timeout_s=20).start({**dict.fromkeys(STAGES, 1), "fetch": 3})

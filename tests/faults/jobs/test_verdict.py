@@ -45,7 +45,7 @@ def recover_late(fleet: JobFleet, job: Submitted) -> None:
 
 def leave_a_message(fleet: JobFleet, _job: Submitted) -> None:
     with fleet.broker.client() as client:
-        client.xadd("{fetch}:lane:3", {"t": "left"})
+        client.xadd("{unread}:lane:3", {"t": "left"})
 
 
 def leave_an_object(fleet: JobFleet, _job: Submitted) -> None:

@@ -50,6 +50,7 @@ def test_a_message_comes_out_as_it_went_in_with_a_tag_of_ours():
     expected = payload()
     del expected["body"]
     expected["properties"]["delivery_tag"] = str(READY)
+    expected["headers"]["x-message-id"] = "kombu's"
     assert out == expected
 
 
@@ -125,6 +126,11 @@ def test_the_marks_of_an_earlier_message_are_not_a_retry_s():
     stamped = {"redelivered": True, "x-delivery-count": 3}
     assert not {"redelivered", "x-delivery-count"} & set(through(payload(**stamped))["headers"])
     assert through(payload(**stamped), AGAIN, n=1)["headers"]["x-delivery-count"] == 1
+
+
+def test_a_retry_has_an_id_of_its_own_and_a_redelivery_has_not():
+    retry = payload(**{"x-message-id": "that of the first"})
+    assert {through(retry, tag)["headers"]["x-message-id"] for tag in (READY, AGAIN)} == {"kombu's"}
 
 
 @pytest.mark.parametrize(("stored", "count"), [({"n": 2}, 2), ({}, 0)])
