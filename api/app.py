@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from api import errors, openapi
 from api.body_limit import BodyLimit
-from api.routes import bulk, dead_letters, health, jobs, runs
+from api.routes import bulk, dead_letters, events, health, jobs, runs
 from orchestration.wiring import Wiring
 
 DESCRIPTION = """Turns web pages and documents into clean text and summaries, as durable background jobs.
@@ -21,7 +21,9 @@ def create_app(wiring: Wiring) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        app.state.hub.start()
         yield
+        app.state.hub.close()
         wiring.close()
 
     app = FastAPI(
@@ -31,9 +33,10 @@ def create_app(wiring: Wiring) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.wiring = wiring
+    app.state.hub = wiring.hub()
     app.add_middleware(BodyLimit, max_bytes=wiring.settings.api_max_body_bytes)
     errors.install(app)
-    for routes in (jobs, runs, dead_letters, bulk, health):
+    for routes in (jobs, events, runs, dead_letters, bulk, health):
         app.include_router(routes.router)
     openapi.describe(app)
     return app

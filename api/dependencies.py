@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Query, Request
 
+from orchestration.streams.hub import Hub
 from orchestration.wiring import Wiring
 from pipeline.job import DEFAULT_TENANT
 
@@ -13,6 +14,12 @@ def wiring_of(request: Request) -> Wiring:
     """The services that the app was made with."""
     wiring: Wiring = request.app.state.wiring
     return wiring
+
+
+def hub_of(request: Request) -> Hub:
+    """Where this process listens for events."""
+    hub: Hub = request.app.state.hub
+    return hub
 
 
 def tenant_of() -> str:
@@ -28,5 +35,6 @@ def require_json(request: Request) -> None:
 
 
 Services = Annotated[Wiring, Depends(wiring_of)]
+Events = Annotated[Hub, Depends(hub_of)]
 Tenant = Annotated[str, Depends(tenant_of)]
 RunNumber = Annotated[int | None, Query(ge=1, description="One of the runs; the current one unless given.")]

@@ -3,6 +3,7 @@
 import socket
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from orchestration.settings import Settings
@@ -37,7 +38,18 @@ def url_of(listener: socket.socket) -> str:
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Answer requests until SIGTERM."""
     configure_logging(settings.log_level, "api")
-    config = uvicorn.Config(
-        create_app(Wiring(settings)), log_config=None, access_log=False, timeout_graceful_shutdown=STOP_GRACE_S
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    app = create_app(Wiring(settings))
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_GRACE_S)
+    _Server(config, app).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of events when it stops: it would wait for their clients to go."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.hub.close()
+        await super().shutdown(sockets)

@@ -10,6 +10,7 @@ from celery import Celery
 from orchestration.canvas import FIRST_LAUNCH
 from orchestration.launch import launch, leave_to_keeper
 from orchestration.runs import Reruns, first_of
+from pipeline import events
 from pipeline.bulk import BulkAction, BulkFailure, BulkItem, BulkRecords, BulkVerb, NewBulkAction
 from pipeline.errors import BrokerUnavailable, MachineryFailed
 from pipeline.ids import uuid7
@@ -114,3 +115,4 @@ class BulkWork:
         except BrokerUnavailable:
             leave_to_keeper(self.records, first_of(job))
             raise
+        self.reruns.announcer.announce(events.queued(job))

@@ -65,8 +65,11 @@ class Keeper:
         relaunch_after_s: float,
         act: Callable[[], int] = _nothing,
         retire: Callable[[], int] = _nothing,
+        announce: Callable[[], object] = _nothing,
     ) -> None:
-        """`name` tells this keeper from the others; `act` and `retire` have a turn in each tick of the leading one."""
+        """`name` tells this keeper from the others; `act`, `retire` and `announce` have a turn in each tick of the
+        leading one.
+        """
         self._records = records
         self._app = app
         self._clock = clock
@@ -76,6 +79,7 @@ class Keeper:
         self._relaunch_after_s = relaunch_after_s
         self._act = act
         self._retire = retire
+        self._announce = announce
         self._reclaim_from = clock.monotonic()
         self._incarnation: str | None = None
 
@@ -88,7 +92,7 @@ class Keeper:
         """Look at the records once. Raises `MachineryFailed` when the database or the broker is down."""
         if not self._records.lead(LEADER, self._name, lease_s=LEAD_S):
             return Kept()
-        return Kept(
+        kept = Kept(
             expired=self._records.expire(at=self._clock.now(), limit=BATCH),
             reclaimed=self._launch(self._reclaimed()),
             forgotten=self._forgotten(),
@@ -96,6 +100,8 @@ class Keeper:
             acted=self._act(),
             retired=self._retire(),
         )
+        self._announce()
+        return kept
 
     def _tick_safely(self) -> None:
         try:

@@ -15,13 +15,18 @@ from pipeline.ports import Records
 log = logging.getLogger(__name__)
 
 
-def launch_or_leave(app: Celery, records: Records, first: StageKey, stages: Sequence[str], lane: Lane) -> None:
-    """Publish a run that was just recorded as launched once; what the broker does not take is left to the keeper."""
+def launch_or_leave(app: Celery, records: Records, first: StageKey, stages: Sequence[str], lane: Lane) -> bool:
+    """Publish a run that was just recorded as launched once; returns whether the broker took it.
+
+    Otherwise it is left to the keeper.
+    """
     try:
         launch(app, first, stages, lane, number=FIRST_LAUNCH)
     except BrokerUnavailable as error:
         log.warning("job %s is kept and will be launched later: %s", first.job_id, error)
         leave_to_keeper(records, first)
+        return False
+    return True
 
 
 def leave_to_keeper(records: Records, key: StageKey) -> None:

@@ -6,6 +6,8 @@ from datetime import timedelta
 from celery import Celery
 
 from orchestration.launch import launch_or_leave
+from pipeline import events
+from pipeline.events import Announcer
 from pipeline.ids import StageKey
 from pipeline.job import Job
 from pipeline.ports import Records
@@ -19,6 +21,7 @@ class Reruns:
 
     records: Records
     app: Celery
+    announcer: Announcer
     clock: Clock
     job_deadline_s: float
 
@@ -43,7 +46,8 @@ class Reruns:
 
     def _open(self, tenant_id: str, job_id: str, new: NewRun) -> Job:
         job = self.records.open_run(tenant_id, job_id, new)
-        launch_or_leave(self.app, self.records, first_of(job), job.stage_names, job.lane)
+        if launch_or_leave(self.app, self.records, first_of(job), job.stage_names, job.lane):
+            self.announcer.announce(events.queued(job))
         return job
 
 

@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     shutdown_grace_s: float = Field(default=20.0, ge=0)
     """How long a worker that is stopped lets its attempts go on before it hands them to others."""
 
+    # events
+    events_kept: int = Field(default=20_000, ge=100)
+    """About how many events the stream holds, and each API process remembers, for subscribers who come late."""
+
     # retention
     retention_results_s: float = Field(default=30 * 86_400.0, gt=0)
     """How long a job that succeeded is kept, with its result."""

@@ -8,10 +8,12 @@ from random import Random
 from celery import Celery
 
 from orchestration.launch import launch_or_leave
+from pipeline import events
 from pipeline.attempt import payload_key
 from pipeline.composition import Catalog, Pipeline
 from pipeline.definition import DEFAULT_PIPELINE
 from pipeline.errors import PayloadsUnavailable
+from pipeline.events import Announcer
 from pipeline.ids import Claim, StageKey, uuid7
 from pipeline.job import DEFAULT_TENANT, FIRST_RUN, Job, JobSource, Lane, NewJob
 from pipeline.ports import Payloads, Records
@@ -46,6 +48,7 @@ class Desk:
     records: Records
     payloads: Payloads
     app: Celery
+    announcer: Announcer
     clock: Clock
     random: Random
     job_deadline_s: float
@@ -58,12 +61,17 @@ class Desk:
         pipeline = self._pipeline(submission)
         job = self._new_job(submission, pipeline)
         self.records.accept(job)
-        launch_or_leave(self.app, self.records, StageKey(job.id, FIRST_RUN, job.stages[0]), job.stages, job.lane)
+        first = StageKey(job.id, FIRST_RUN, job.stages[0])
+        # Where the broker is away nobody could hear it.
+        if launch_or_leave(self.app, self.records, first, job.stages, job.lane):
+            self.announcer.announce(events.queued(job))
         return job
 
     def cancel(self, tenant_id: str, job_id: str) -> Job:
         """Cancel a job. Raises `JobNotFound` or `JobFinished`."""
-        return self.records.request_cancel(tenant_id, job_id, self.clock.now())
+        job = self.records.request_cancel(tenant_id, job_id, self.clock.now())
+        self.announcer.announce(events.over(job))
+        return job
 
     def discard(self, tenant_id: str, job_id: str) -> Job:
         """Say that a failed job needs no more attention. Raises `JobNotFound`, `JobUnfinished` or `JobFinished`."""

@@ -23,8 +23,12 @@ from orchestration.runs import Reruns
 from orchestration.settings import Settings
 from orchestration.storage.payload_folder import PayloadFolder
 from orchestration.storage.records import SqlRecords
+from orchestration.streams.announcer import RedisAnnouncer
+from orchestration.streams.completion import Completion
+from orchestration.streams.hub import Hub
 from orchestration.submit import Desk
 from orchestration.tasks import register_tasks
+from orchestration.transport.urls import Target, read_url
 from pipeline.attempt import Services
 from pipeline.clock import SystemClock
 from pipeline.composition import Catalog
@@ -97,6 +101,7 @@ class Wiring:
             records=self.records,
             payloads=self.payloads,
             app=self.app,
+            announcer=self.announcer,
             clock=self.clock,
             random=self.random,
             job_deadline_s=self.settings.job_deadline_s,
@@ -105,7 +110,7 @@ class Wiring:
     @cached_property
     def reruns(self) -> Reruns:
         """For processes that run finished jobs again."""
-        return Reruns(self.records, self.app, self.clock, self.settings.job_deadline_s)
+        return Reruns(self.records, self.app, self.announcer, self.clock, self.settings.job_deadline_s)
 
     @cached_property
     def bulk(self) -> BulkDesk:
@@ -125,6 +130,7 @@ class Wiring:
             relaunch_after_s=self.settings.relaunch_after_s,
             act=BulkWork(self.records, self.app, self.clock, self.reruns).turn,
             retire=self._retirement().turn,
+            announce=Completion(self.records, self.announcer, self.clock).turn,
         )
 
     def _retirement(self) -> Retirement:
@@ -135,6 +141,18 @@ class Wiring:
         )
         grace_s = self.settings.orphan_grace_s
         return Retirement(self.records, self.payloads, self.clock, older, orphan_grace_s=grace_s)
+
+    @cached_property
+    def announcer(self) -> RedisAnnouncer:
+        return RedisAnnouncer(self._event_server, self.clock, kept=self.settings.events_kept)
+
+    def hub(self) -> Hub:
+        """For one event loop that has subscribers."""
+        return Hub(self._event_server, kept=self.settings.events_kept)
+
+    @property
+    def _event_server(self) -> Target:
+        return read_url(self.settings.redis_url)
 
     @cached_property
     def leases(self) -> LeaseThread:
@@ -158,6 +176,7 @@ class Wiring:
             payloads=self.payloads,
             leases=self.leases,
             breakers=self.breakers,
+            announcer=self.announcer,
             outbound=Outbound(http=self._http(), llm=self._llm(), isolate=self.isolation),
             clock=self.clock,
             random=self.random,
@@ -193,6 +212,6 @@ class Wiring:
 
     def close(self) -> None:
         """Release what was made; what was not made is not made now."""
-        for name in ("leases", "isolation", "app", "records"):
+        for name in ("leases", "isolation", "app", "announcer", "records"):
             if name in self.__dict__:
                 getattr(self, name).close()

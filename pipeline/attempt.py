@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from pipeline import events
 from pipeline.composition import AnyStage, Catalog
 from pipeline.errors import PayloadCorrupt, PayloadsUnavailable, RecordsUnavailable, UnknownStage
+from pipeline.events import Announcer
 from pipeline.history import RunHistory, read_payload
 from pipeline.ids import Claim, Delivery, Hold, StageKey
 from pipeline.job import Grant, JobError, Refusal, Refused
@@ -34,6 +36,7 @@ class Services:
     payloads: Payloads
     leases: Leases
     breakers: Breakers
+    announcer: Announcer
     outbound: Outbound
     clock: Clock
     random: Random
@@ -55,8 +58,18 @@ def attempt(key: StageKey, services: Services, delivery: Delivery = UNTOLD) -> O
         at=now,
     )
     if isinstance(granted, Refused):
+        if delivery.worker_died and granted.job is not None:
+            services.announcer.announce(*events.done_before(granted.job, key, now))
         return _refused(granted)
-    hold = Hold(key, granted.epoch)
+    services.announcer.announce(*events.started(granted, now))
+    outcome = _hold(granted, services)
+    services.announcer.announce(*events.ended(granted, outcome, services.clock.now()))
+    return outcome
+
+
+def _hold(granted: Grant, services: Services) -> Outcome:
+    """Do the work and record how it ended, while the claim is kept."""
+    hold = Hold(granted.key, granted.epoch)
     token = CancelToken()
     started = services.clock.monotonic()
     with services.leases.holding(hold, token):

@@ -270,6 +270,8 @@ class Grant:
     """How long the stage has been postponed without an attempt in between, in seconds."""
     tenant_id: str
     pipeline: str
+    stages: tuple[str, ...]
+    """All stages of the job."""
     source: JobSource
     options: Options
     lane: Lane
@@ -277,6 +279,11 @@ class Grant:
     deadline_at: datetime
     done: tuple[StageRecord, ...]
     """The stages before this one, in order."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the job is done when this is."""
+        return self.stages[-1] == self.key.stage
 
     @property
     def input(self) -> Claim | None:
@@ -302,6 +309,8 @@ class Refused:
     why: Refusal
     claim: Claim | None = None
     """The recorded output, when finished."""
+    job: Job | None = field(default=None, compare=False, repr=False)
+    """Without its stages, when finished."""
     delay_s: float = 0.0
     """Until it is due, when not due."""
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from pipeline.claims import claim_for, verified
 from pipeline.errors import PayloadCorrupt, PayloadMissing
+from pipeline.events import Event
 from pipeline.ids import Claim, Hold
 from pipeline.memory_records import MemoryRecords
 from pipeline.ports import Records
 from stages.contract import CancelToken, Postponed, StageError
 
-__all__ = ["MemoryBreakers", "MemoryLeases", "MemoryPayloads", "MemoryRecords"]
+__all__ = ["MemoryAnnouncer", "MemoryBreakers", "MemoryLeases", "MemoryPayloads", "MemoryRecords"]
 
 
 @dataclass
@@ -99,6 +100,19 @@ class MemoryLeases:
         renewal = records.renew(self.tokens.keys(), lease_s=self.lease_s)
         for hold in renewal.lost | renewal.cancelled:
             self.tokens[hold].cancel()
+
+
+@dataclass
+class MemoryAnnouncer:
+    """`Announcer` that keeps what was told, and tells once what is to be told once."""
+
+    told: list[Event] = field(default_factory=list)
+
+    def announce(self, *events: Event) -> bool:
+        """Tell these events."""
+        names = {event.once for event in self.told}
+        self.told += [event for event in events if event.once is None or event.once not in names]
+        return True
 
 
 @dataclass

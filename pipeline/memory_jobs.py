@@ -152,6 +152,7 @@ class KeptJob:
             parked_s=0.0 if stage.parked_since_s is None else now_s - stage.parked_since_s,
             tenant_id=job.tenant_id,
             pipeline=job.pipeline,
+            stages=job.stage_names,
             source=job.source,
             options=job.options,
             lane=job.lane,

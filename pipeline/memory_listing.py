@@ -1,5 +1,6 @@
 """Finding jobs in the records in memory, and discarding dead letters."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,6 +20,13 @@ class MemoryListing(MemoryStore):
         meant = sorted(self._meant(tenant_id, where), key=lambda job: job.id, reverse=True)
         found = [job for job in meant if ceiling is None or job.id < ceiling]
         return Page(tuple(found[:limit]), more=len(found) > limit)
+
+    def endings(self, after: datetime, before: datetime, *, limit: int) -> Sequence[Job]:
+        """Jobs that ended in this time, the first one first."""
+        with self._lock:
+            ended = [kept.job for kept in self._kept.values() if kept.job.state.is_terminal]
+        found = [job for job in ended if job.finished_at is not None and after <= job.finished_at <= before]
+        return sorted(found, key=lambda job: (job.finished_at, job.id))[:limit]
 
     def count(self, tenant_id: str, where: JobFilter) -> int:
         """How many jobs are meant."""

@@ -216,6 +216,9 @@ class Records(Protocol):
     def expired_jobs(self, at: datetime, older: Retention, limit: int) -> list[tuple[str, str]]:
         """Tenant and id of finished jobs that need not be kept any more."""
 
+    def endings(self, after: datetime, before: datetime, *, limit: int) -> Sequence[Job]:
+        """Jobs of all tenants that ended in this time, the first one first, both moments included; without stages."""
+
     def purge(self, tenant_id: str, job_id: str) -> Job:
         """Erase a finished job with all its runs; returns what it was.
 

@@ -1,5 +1,7 @@
 """What the records decide by rule: why a claim is refused, and what is said when a job is given up."""
 
+from dataclasses import replace
+
 from pipeline.job import MAX_LOSSES, Job, JobError, JobState, Refusal, Refused, StageRecord, StageState
 
 
@@ -11,7 +13,7 @@ def why_refused(job: Job | None, stage: StageRecord | None, *, run: int, now_s: 
         return Refused(Refusal.CANCELLED)
     match stage.state:
         case StageState.SUCCEEDED:
-            return Refused(Refusal.FINISHED, claim=stage.claim)
+            return Refused(Refusal.FINISHED, claim=stage.claim, job=replace(job, stages=()))
         case StageState.RUNNING:
             return Refused(Refusal.OWNED)
         case StageState.READY:

@@ -1,10 +1,13 @@
 """Submitting, reading, cancelling and purging jobs."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response, status
+from fastapi.concurrency import run_in_threadpool
 
-from api.dependencies import RunNumber, Services, Tenant, require_json
+from api import event_stream
+from api.dependencies import Events, RunNumber, Services, Tenant, require_json
 from api.errors import Conflict, NotFound, Problem
 from api.schemas import Accepted, JobPage, JobQuery, JobRequest, JobView, job_url
 from orchestration.wiring import Wiring
@@ -13,6 +16,8 @@ from pipeline.job import Job, JobState
 from stages.contract import Document
 
 SUBMIT_RETRY_AFTER_S = 1
+
+WaitS = Annotated[float, Query(ge=0, le=60, description="Answer when the job has ended, or after so many seconds.")]
 
 problems: dict[str, Any] = {"model": Problem}
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses={"default": problems})
@@ -40,9 +45,14 @@ def listing(services: Services, tenant: Tenant, query: Annotated[JobQuery, Query
 
 
 @router.get("/{job_id}", response_model=JobView, responses={404: problems, 422: problems})
-def read(job_id: str, services: Services, tenant: Tenant, run: RunNumber = None) -> JobView:
+async def read(
+    job_id: str, services: Services, hub: Events, tenant: Tenant, *, run: RunNumber = None, wait_s: WaitS = 0
+) -> JobView:
     """A job with its stages and their attempts, as it is now or as it was in one of its runs."""
-    return JobView.of(job_of(services, tenant, job_id, run), run=run)
+    job = await run_in_threadpool(job_of, services, tenant, job_id, run)
+    if wait_s and not job.state.is_terminal:
+        job = await event_stream.ended(hub, job, partial(run_in_threadpool, job_of, services, tenant, job_id), wait_s)
+    return JobView.of(job, run=run)
 
 
 @router.get(

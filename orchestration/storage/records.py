@@ -129,6 +129,11 @@ class SqlRecords:
         with self._database.read() as connection:
             return reading.page(connection, tenant_id, where, before, limit)
 
+    def endings(self, after: datetime, before: datetime, *, limit: int) -> Sequence[Job]:
+        """Jobs of all tenants that ended in this time, the first one first."""
+        with self._database.read() as connection:
+            return reading.endings(connection, after, before, limit)
+
     def count(self, tenant_id: str, where: JobFilter) -> int:
         """How many jobs are meant."""
         with self._database.read() as connection:

@@ -2,16 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
+from orchestration.storage.records_moves import spelled_out
 from orchestration.storage.rows import AnyRow, attempt_from, job_from, past_run_from, run_from, stage_from
 from orchestration.storage.schema import attempts, jobs, runs, stages
 from pipeline.errors import JobNotFound
 from pipeline.ids import canonical_uuid
-from pipeline.job import RECENT_TRIES, Attempt, Job, StageRecord
+from pipeline.job import RECENT_TRIES, Attempt, Job, JobState, StageRecord
 from pipeline.ports import JobFilter, Page
 from pipeline.runs import RunSummary
+
+TERMINAL = [state for state in JobState if state.is_terminal]
 
 
 def known_job(connection: Connection, tenant_id: str, job_id: str) -> Job:
@@ -73,6 +77,14 @@ def page(connection: Connection, tenant_id: str, where: JobFilter, before: str |
         wanted = wanted.where(jobs.c.id < ceiling)
     rows = connection.execute(wanted.order_by(jobs.c.id.desc()).limit(limit + 1)).all()
     return Page(tuple(job_from(row) for row in rows[:limit]), more=len(rows) > limit)
+
+
+def endings(connection: Connection, after: datetime, before: datetime, limit: int) -> list[Job]:
+    in_time = and_(jobs.c.state.in_(spelled_out(TERMINAL)), jobs.c.finished_at.between(after, before))
+    # The index is partial.
+    ended = select(jobs).where(jobs.c.finished_at.is_not(None), in_time)
+    rows = connection.execute(ended.order_by(jobs.c.finished_at, jobs.c.id).limit(limit))
+    return [job_from(row) for row in rows]
 
 
 def count(connection: Connection, tenant_id: str, where: JobFilter) -> int:

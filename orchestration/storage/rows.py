@@ -259,6 +259,7 @@ def grant_from(key: StageKey, job: AnyRow, taken: AnyRow, done: Sequence[StageRe
         parked_s=0.0 if taken.parked_since is None else taken.now_s - taken.parked_since,
         tenant_id=job.tenant_id,
         pipeline=job.pipeline,
+        stages=tuple(job.stages),
         source=source_from(job.source),
         options=Options.model_validate(job.options),
         lane=job.lane,

@@ -9,6 +9,8 @@ ROUTES = {
     ("/v1/jobs", "post"): {"202", "503", "default"} | WITH_BODY,
     ("/v1/jobs", "get"): {"200", "422", "default"},
     ("/v1/jobs/{job_id}", "get"): {"200", "404", "422", "default"},
+    ("/v1/jobs/{job_id}/events", "get"): {"200", "404", "422", "default"},
+    ("/v1/events", "get"): {"200", "422", "default"},
     ("/v1/jobs/{job_id}", "delete"): {"200", "204", "404", "409", "422", "default"},
     ("/v1/jobs/{job_id}/result", "get"): {"200", "404", "409", "410", "422", "default"},
     ("/v1/jobs/{job_id}/retry", "post"): RERUN,
@@ -86,10 +88,11 @@ def test_the_pages_for_people_are_served(api: Api) -> None:
 def test_at_the_end_the_services_are_closed(api: Api) -> None:
     closed: list[str] = []
     api.records.inner.close = lambda: closed.append("records")
+    api.announcer.close = lambda: closed.append("announcer")  # type: ignore[attr-defined]
     with api.client as client:
         assert client.get("/healthz").status_code == 200
         assert closed == []
-    assert closed == ["records"]
+    assert closed == ["announcer", "records"]
 
 
 def test_errors_are_described_with_the_media_type_they_have(api: Api) -> None:

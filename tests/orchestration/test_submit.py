@@ -17,7 +17,7 @@ from pipeline.errors import (
     UnknownStage,
 )
 from pipeline.job import Job, JobState, Lane, NewJob, StageState
-from pipeline.memory import MemoryPayloads, MemoryRecords
+from pipeline.memory import MemoryAnnouncer, MemoryPayloads, MemoryRecords
 from stages.contract import Options
 from tests.support.bench import Watched
 from tests.support.broker import MemoryBroker
@@ -35,11 +35,13 @@ class Office:
         self.records = Watched(MemoryRecords(self.clock), self.log)
         self.payloads = Watched(MemoryPayloads(), self.log)
         self.broker = MemoryBroker(monkeypatch, CATALOG.stages.values(), self.log)
+        self.announcer = MemoryAnnouncer()
         self.desk = Desk(
             catalog=CATALOG,
             records=self.records,
             payloads=self.payloads,
             app=self.broker.app,
+            announcer=self.announcer,
             clock=self.clock,
             random=Random(3),
             job_deadline_s=600,

@@ -19,7 +19,8 @@ from tests.support.databases import sqlite_url
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, broker_url=SecretStr("memory://"), broker_transport="lists", llm_api_key=None)
+    absent = SecretStr(f"redis+socket://{tmp_path}/absent.sock")
+    return Settings(data_dir=tmp_path, broker_url=absent, broker_transport="lists", llm_api_key=None)
 
 
 @pytest.fixture
@@ -107,13 +108,15 @@ def test_a_path_that_leads_to_no_catalog_is_refused(path: str) -> None:
 
 
 def test_the_broker_is_checked_by_asking_it(wiring: Wiring, tmp_path: Path) -> None:
-    wiring.check_broker()
-    absent = Settings(data_dir=tmp_path, broker_url=SecretStr(f"redis+socket://{tmp_path}/absent.sock"))
-    with closing(Wiring(absent)) as other, pytest.raises(BrokerUnavailable):
+    present = Settings(data_dir=tmp_path, broker_url=SecretStr("memory://"), broker_transport="lists")
+    with closing(Wiring(present)) as other:
         other.check_broker()
+    with pytest.raises(BrokerUnavailable):
+        wiring.check_broker()
 
 
 def test_the_keeper_knows_which_queues_hold_messages(monkeypatch: pytest.MonkeyPatch, wiring: Wiring) -> None:
     broker = MemoryBroker(monkeypatch, CATALOG.stages.values())
     broker.app.send_task("penstock.extract", queue="extract")
+    vars(wiring)["app"] = broker.app
     assert wiring.keeper._queues.in_line() == {"extract"}

@@ -29,6 +29,7 @@ def grant(**changes: Any) -> Grant:
         parked_s=0.0,
         tenant_id="default",
         pipeline="translated",
+        stages=("fetch", "translate"),
         source=JobSource(url="https://example.org/"),
         options=Options(),
         lane=Lane.NORMAL,

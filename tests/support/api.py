@@ -9,10 +9,12 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from orchestration.settings import Settings
+from orchestration.streams.hub import Hub
+from orchestration.transport.urls import read_url
 from orchestration.wiring import Wiring
 from pipeline.ids import Hold, StageKey
 from pipeline.job import Grant, JobError
-from pipeline.memory import MemoryPayloads, MemoryRecords
+from pipeline.memory import MemoryAnnouncer, MemoryPayloads, MemoryRecords
 from pipeline.ports import Finished
 from stages.contract import Document
 from stages.contract.nouns import DocumentSource, Metadata
@@ -35,7 +37,15 @@ class Api:
         )
         self.wiring.clock = self.clock  # type: ignore[assignment]
         self.broker = MemoryBroker(monkeypatch, self.wiring.catalog.stages.values())
-        vars(self.wiring).update(records=self.records, payloads=self.payloads, app=self.broker.app)
+        self.announcer = MemoryAnnouncer()
+        self.hub = Hub(read_url("redis+socket:///nowhere.sock"), kept=100)
+        vars(self.wiring).update(
+            records=self.records,
+            payloads=self.payloads,
+            app=self.broker.app,
+            announcer=self.announcer,
+            hub=lambda: self.hub,
+        )
         self.client = TestClient(create_app(self.wiring), raise_server_exceptions=False)
 
     def submit(self, **body: Any) -> str:

@@ -8,7 +8,7 @@ from pipeline.attempt import Services, attempt
 from pipeline.composition import Catalog
 from pipeline.ids import StageKey
 from pipeline.job import Job, NewJob, StageRecord
-from pipeline.memory import MemoryBreakers, MemoryLeases, MemoryPayloads, MemoryRecords
+from pipeline.memory import MemoryAnnouncer, MemoryBreakers, MemoryLeases, MemoryPayloads, MemoryRecords
 from pipeline.outcome import Outcome
 from pipeline.ports import Outbound
 from tests.support.jobs import MESSAGE, key_of, new_job
@@ -43,6 +43,7 @@ class Bench:
     http: FakeHttp = field(default_factory=FakeHttp)
     leases: MemoryLeases = field(default_factory=MemoryLeases)
     breakers: MemoryBreakers = field(default_factory=MemoryBreakers)
+    announcer: MemoryAnnouncer = field(default_factory=MemoryAnnouncer)
 
     def __post_init__(self) -> None:
         self.records = Watched(MemoryRecords(self.clock))
@@ -62,6 +63,7 @@ class Bench:
             payloads=self.payloads,
             leases=self.leases,
             breakers=self.breakers,
+            announcer=self.announcer,
             outbound=Outbound(http=self.http, llm=None, isolate=InlineIsolate()),
             clock=self.clock,
             random=self.random,

@@ -7,7 +7,7 @@ import pytest
 from orchestration.runs import Reruns
 from pipeline.definition import CATALOG
 from pipeline.job import Job, NewJob
-from pipeline.memory import MemoryRecords
+from pipeline.memory import MemoryAnnouncer, MemoryRecords
 from stages.contract import Options
 from tests.support.bench import Watched
 from tests.support.broker import MemoryBroker
@@ -26,7 +26,8 @@ class RunOffice:
         self.records = Watched(MemoryRecords(self.clock), self.log)
         self.world = World(self.records.inner, self.clock.advance)
         self.broker = MemoryBroker(monkeypatch, CATALOG.stages.values(), self.log)
-        self.reruns = Reruns(self.records, self.broker.app, self.clock, DEADLINE_S)
+        self.announcer = MemoryAnnouncer()
+        self.reruns = Reruns(self.records, self.broker.app, self.announcer, self.clock, DEADLINE_S)
 
     def failed(self, stage: str, **about: Any) -> NewJob:
         job = self.world.accept(**about)

@@ -1,0 +1,163 @@
+"""Live events as server-sent events: what a subscriber missed, then what comes, until there is no more."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.responses import StreamingResponse
+from starlette.types import Send
+
+from api.schemas import JobView
+from orchestration.streams.hub import Hub, Subscriber, Woken
+from orchestration.streams.window import StreamId, Told
+from pipeline import events
+from pipeline.job import Job
+
+HEARTBEAT_S = 15.0
+RECONNECT_AFTER_MS = 1000
+LOOK_AGAIN_S = 5.0
+"""How often one who waits looks at the record, should the events be away."""
+SEND_WITHIN_S = 30.0
+"""One who does not take what is sent for so long is given up."""
+FIRST = format_sse_event(retry=RECONNECT_AFTER_MS)
+TOO_SLOW = format_sse_event(
+    event="error",
+    data_str=json.dumps(
+        {
+            "code": "slow_reader",
+            "message": "You read more slowly than events come, and some are gone. Connect again to go on.",
+        }
+    ),
+)
+PARTING = {Woken.SLOW: TOO_SLOW, Woken.CLOSING: format_sse_event(comment="the service stops")}
+
+ReadJob = Callable[[], Awaitable[Job | None]]
+
+
+class EventStream(StreamingResponse):
+    """Sends events until they end, or until the client does not take them.
+
+    FastAPI's own response runs three tasks and a queue for each stream, which thousands of idle ones pay for.
+    """
+
+    media_type = "text/event-stream"
+
+    async def stream_response(self, send: Send) -> None:
+        """Send all, each within `SEND_WITHIN_S`."""
+
+        async def in_time(message: object) -> None:
+            async with asyncio.timeout(SEND_WITHIN_S):
+                await send(message)  # type: ignore[arg-type]
+
+        await super().stream_response(in_time)
+
+
+async def of_job(hub: Hub, job_id: str, read: ReadJob, seen: StreamId | None) -> AsyncIterator[bytes]:
+    """The events of a job: all that are known or those after `seen`, until its current run has ended.
+
+    Where the stream does not reach so far back there is a snapshot instead of what is missing.
+    """
+    with hub.subscribe(job_id, seen) as subscriber:
+        yield FIRST
+        job = await read()
+        if job is not None and not subscriber.is_whole:
+            yield _snapshot(job, subscriber.begins_at)
+        while job is not None:
+            news, is_all = _news(subscriber.take(), job)
+            if news:
+                yield news
+            if is_all:
+                return
+            woken = await subscriber.wait(HEARTBEAT_S)
+            if woken in PARTING:
+                yield PARTING[woken]
+                return
+            if woken is Woken.NOTHING:
+                yield KEEPALIVE_COMMENT
+            elif woken is Woken.GAP and (job := await read()) is not None:
+                yield _snapshot(job, None)
+
+
+def _news(taken: list[Told], job: Job) -> tuple[bytes, bool]:
+    """What there is to send of a job, and whether that is all there will be."""
+    ends_at = next((n for n, told in enumerate(taken, 1) if told.is_last and told.run >= job.run), None)
+    sent = [_sent(told) for told in taken[:ends_at]]
+    if ends_at is None and job.state.is_terminal:
+        # Nobody has announced it yet, or the stream has forgotten it.
+        over = events.over(job)
+        sent.append(format_sse_event(event=over.kind, data_str=over.as_json()))
+    return b"".join(sent), job.state.is_terminal or ends_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which events of a tenant are wanted: those for which all that is given holds."""
+
+    tenant_id: str
+    kinds: frozenset[str] = frozenset()
+    pipeline: str | None = None
+    lane: str | None = None
+
+    def takes(self, told: Told) -> bool:
+        """Whether this event is wanted."""
+        if told.tenant_id != self.tenant_id or (self.kinds and told.event not in self.kinds):
+            return False
+        if self.pipeline is None and self.lane is None:
+            return True
+        event = json.loads(told.data)
+        return self.pipeline in (None, event["pipeline"]) and self.lane in (None, event["lane"])
+
+
+async def of_all(hub: Hub, choice: Choice, seen: StreamId | None) -> AsyncIterator[bytes]:
+    """Events from now on, or those after `seen`. An event `gap` says that some are missing there."""
+    with hub.subscribe(None, seen) as subscriber:
+        yield FIRST
+        if not subscriber.is_whole:
+            yield _gap(subscriber)
+        while True:
+            if news := b"".join(_sent(told) for told in subscriber.take() if choice.takes(told)):
+                yield news
+            woken = await subscriber.wait(HEARTBEAT_S)
+            if woken in PARTING:
+                yield PARTING[woken]
+                return
+            if woken is Woken.NOTHING:
+                yield KEEPALIVE_COMMENT
+            elif woken is Woken.GAP:
+                yield _gap(subscriber)
+
+
+async def ended(hub: Hub, job: Job, read: Callable[[], Awaitable[Job]], wait_s: float) -> Job:
+    """The job once its run has ended, or as it is after so many seconds."""
+    now_s = asyncio.get_running_loop().time
+    over_at = now_s() + wait_s
+    with hub.subscribe(job.id) as subscriber:
+        # It may have ended before we listened.
+        job = await read()
+        while not job.state.is_terminal and (left_s := over_at - now_s()) > 0:
+            woken = await subscriber.wait(min(left_s, LOOK_AGAIN_S))
+            if woken is Woken.CLOSING:
+                break
+            if woken is not Woken.EVENTS or any(told.is_last for told in subscriber.take()):
+                job = await read()
+    return job
+
+
+def _sent(told: Told) -> bytes:
+    return format_sse_event(event=told.event, data_str=told.data, id=f"{told.id[0]}-{told.id[1]}")
+
+
+def _snapshot(job: Job, at: StreamId | None) -> bytes:
+    """The job as it is, with the id to go on from."""
+    event_id = None if at is None else f"{at[0]}-{at[1]}"
+    return format_sse_event(event="snapshot", data_str=JobView.of(job).model_dump_json(), id=event_id)
+
+
+def _gap(subscriber: Subscriber) -> bytes:
+    at = subscriber.begins_at
+    message = "Events before this one are missing; list the jobs to see how they are."
+    return format_sse_event(
+        event="gap", data_str=json.dumps({"message": message}), id=None if at is None else f"{at[0]}-{at[1]}"
+    )

@@ -1,0 +1,161 @@
+"""Any number of subscribers of one event loop, who wait for what the tail of the process brings."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum, auto
+
+from orchestration.streams.tail import Tail
+from orchestration.streams.window import StreamId, Told, Window
+from orchestration.transport.urls import Target
+
+
+class Woken(Enum):
+    """Why a subscriber was woken."""
+
+    EVENTS = auto()
+    """There is something to take."""
+    NOTHING = auto()
+    """The time is over."""
+    GAP = auto()
+    """Events may have been missed: ask the records."""
+    SLOW = auto()
+    """It took too long to take what there was; some of it is gone."""
+    CLOSING = auto()
+    """The process stops."""
+
+
+class Subscriber:
+    """One who waits for the events of a job, or for all. Belongs to the loop of its hub."""
+
+    def __init__(self, window: Window, job_id: str | None, seen: StreamId | None) -> None:
+        self.job_id = job_id
+        self.is_whole = _is_whole(window, job_id, seen)
+        """Whether all that was missed is there to be taken."""
+        self.begins_at = window.last_id
+        """The newest event there was."""
+        self._window = window
+        self._next = _start(window, job_id, seen) if self.is_whole else window.next
+        self._unread: int | None = None
+        self._woken = asyncio.Event()
+        self._gap = self._closing = False
+
+    def take(self) -> list[Told]:
+        """What was not taken before."""
+        window, start = self._window, self._next
+        self._next, self._unread = window.next, None
+        return list(window.all(start) if self.job_id is None else window.of_job(self.job_id, start))
+
+    async def wait(self, timeout_s: float) -> Woken:
+        """Until there is something, at most so long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._woken.wait()
+        except TimeoutError:
+            return Woken.NOTHING
+        self._woken.clear()
+        return self._why()
+
+    def _why(self) -> Woken:
+        if self._closing:
+            return Woken.CLOSING
+        if self._gap:
+            self._gap, self._next, self._unread = False, self._window.next, None
+            return Woken.GAP
+        if self._unread is not None and self._unread < self._window.first:
+            return Woken.SLOW
+        return Woken.EVENTS
+
+    def tell(self, number: int) -> None:
+        """An event came."""
+        if self._unread is None:
+            self._unread = number
+        self._woken.set()
+
+    def tell_gap(self) -> None:
+        """Events may have been missed."""
+        self._gap = True
+        self._woken.set()
+
+    def tell_closing(self) -> None:
+        """The process stops."""
+        self._closing = True
+        self._woken.set()
+
+
+class Hub:
+    """Where one process listens. All methods are for its event loop."""
+
+    def __init__(self, target: Target, *, kept: int) -> None:
+        """`kept` is how many events are remembered."""
+        self._target = target
+        self._kept = kept
+        self._window = Window(kept)
+        self._tail: Tail | None = None
+        self._of_job: defaultdict[str, set[Subscriber]] = defaultdict(set)
+        self._of_all: set[Subscriber] = set()
+
+    def start(self) -> None:
+        """Begin to listen."""
+        loop = asyncio.get_running_loop()
+
+        def in_loop(method: Callable[..., None]) -> Callable[..., None]:
+            def call(*arguments: object) -> None:
+                # The loop may be closed already when the process stops.
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(method, *arguments)
+
+            return call
+
+        self._tail = Tail(self._target, kept=self._kept, on_told=in_loop(self.tell), on_gap=in_loop(self.tell_gap))
+        self._tail.start()
+
+    def close(self) -> None:
+        """Send all subscribers away."""
+        if self._tail is not None:
+            self._tail.stop()
+        for subscriber in self._all():
+            subscriber.tell_closing()
+
+    @contextmanager
+    def subscribe(self, job_id: str | None = None, seen: StreamId | None = None) -> Iterator[Subscriber]:
+        """Wait for the events of a job, or of all, after those that were `seen`."""
+        subscriber = Subscriber(self._window, job_id, seen)
+        group = self._of_all if job_id is None else self._of_job[job_id]
+        group.add(subscriber)
+        try:
+            yield subscriber
+        finally:
+            group.discard(subscriber)
+            if job_id is not None and not group:
+                self._of_job.pop(job_id, None)
+
+    def tell(self, told: list[Told]) -> None:
+        """Remember events, and wake those who wait for them."""
+        for each in told:
+            number = self._window.next
+            self._window.append(each)
+            for subscriber in (*self._of_job.get(each.job_id, ()), *self._of_all):
+                subscriber.tell(number)
+
+    def tell_gap(self) -> None:
+        """Forget what is remembered: events may have been missed after it."""
+        self._window.clear()
+        for subscriber in self._all():
+            subscriber.tell_gap()
+
+    def _all(self) -> list[Subscriber]:
+        return [*self._of_all, *(each for group in self._of_job.values() for each in group)]
+
+
+def _is_whole(window: Window, job_id: str | None, seen: StreamId | None) -> bool:
+    if seen is not None:
+        return window.reaches(seen)
+    return job_id is None or window.tells_all_of(job_id)
+
+
+def _start(window: Window, job_id: str | None, seen: StreamId | None) -> int:
+    if seen is not None:
+        return window.after(seen)
+    return window.next if job_id is None else window.first
