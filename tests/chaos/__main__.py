@@ -33,6 +33,8 @@ EVERY_S = (0.2, 0.8)
 """Between one submission and the next."""
 WORK_S = 0.7
 """What a page and a summary take."""
+LISTENED_TO = 0.15
+"""The share of jobs that somebody listens to."""
 FLAKY = 0.08
 """The share of pages that are not there at the first try."""
 QUIET_WITHIN_S = 180.0
@@ -114,7 +116,9 @@ def _submit(fleet: JobFleet, random: Random, over: threading.Event) -> None:
         pipeline = {} if kind < 0.5 or kind > 0.85 else {"pipeline": "extract"}
         if random.random() < FLAKY:
             fleet.web.when(token, Reply(status=500), fleet.web.usual(token))
-        fleet.submit(token=token, lane=lane, **body, **pipeline)
+        job = fleet.submit(token=token, lane=lane, **body, **pipeline)
+        if job is not None and random.random() < LISTENED_TO:
+            fleet.listen(job)
 
 
 def _quiet_after_s(fleet: JobFleet) -> tuple[float, list[str]]:

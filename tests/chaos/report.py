@@ -63,6 +63,8 @@ def as_markdown(run: Run) -> str:
         f"| ... for no known reason | {verdict.unattributed_duplicates} |",
         f"| Stale writes refused | {verdict.stale_writes_rejected} |",
         f"| Longest until an interrupted job went on | {verdict.longest_recovery_s:.1f} s |",
+        f"| Listeners, and longest until one of them heard how its job ended | {verdict.listeners}, "
+        f"{verdict.longest_untold_s:.1f} s |",
         f"| Quiet after the last fault | {run.quiet_after_s:.1f} s |",
         f"| Longest answer of the API | {run.longest_answer_s:.2f} s |",
         f"| Submissions refused, unanswered | {run.refused}, {run.unanswered} |",

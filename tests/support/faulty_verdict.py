@@ -1,4 +1,4 @@
-"""What must hold after any faults, judged from the outside: I1 to I6.
+"""What must hold after any faults, judged from the outside: I1 to I7.
 
 I1  every job that was answered with 202 has ended; none is lost
 I2  a stage has one recorded result, that of its latest attempt
@@ -6,6 +6,7 @@ I3  no stage has spent more attempts than it may; every effect that came twice i
 I4  what a fault interrupted went on within the bound
 I5  nothing is left: queues empty, no row stuck, no object that no job knows
 I6  nothing was early, nothing came after a cancellation
+I7  whoever listened to a job heard how it ended, once and in time
 """
 
 from collections import defaultdict
@@ -50,6 +51,9 @@ class Verdict:
     stale_writes_rejected: int = 0
     attempts_lost: int = 0
     longest_recovery_s: float = 0.0
+    listeners: int = 0
+    longest_untold_s: float = 0.0
+    """From a job's end until one who listened to it heard of it."""
     duplicate_objects: int = 0
     """Written by attempts that were lost afterwards; erased with their jobs."""
     failures: list[str] = field(default_factory=list)
@@ -94,6 +98,7 @@ def judge(
     _i4_recovery(scene, verdict, recovered_within_s)
     _i5_nothing_left(scene, verdict)
     _i6_in_time(scene, verdict)
+    _i7_told(scene, verdict, recovered_within_s)
     return verdict
 
 
@@ -281,3 +286,16 @@ def _judge_cancelled(scene: Scene, verdict: Verdict, job_id: str, silent_from: f
         verdict.failures.append(f"I6 {job_id} was cancelled and went on: {late}")
     if any(event.more.get("kept") and event.at > silent_from for event in scene.by_job[job_id]):
         verdict.failures.append(f"I6 {job_id} was cancelled and something was recorded")
+
+
+def _i7_told(scene: Scene, verdict: Verdict, bound_s: float) -> None:
+    verdict.listeners = len(scene.fleet.listeners)
+    for listener in scene.fleet.listeners:
+        job, ends = scene.jobs[listener.job_id], [heard.event for heard in listener.ends]
+        if ends != [f"job.{job.state}"]:
+            verdict.failures.append(f"I7 {job.id} is {job.state} and one who listened heard {listener.names}")
+            continue
+        untold_s = listener.ends[0].at - job.finished_at.timestamp()
+        verdict.longest_untold_s = max(verdict.longest_untold_s, untold_s)
+        if untold_s > bound_s:
+            verdict.failures.append(f"I7 the end of {job.id} was told after {untold_s:.1f} s")

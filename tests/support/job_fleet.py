@@ -25,12 +25,14 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.storage.schema import jobs, stages
+from orchestration.streams import STREAM as EVENTS
 from pipeline.job import JobState
 from tests.support.brokers import Broker
 from tests.support.faulty_box import Event, FaultBox
 from tests.support.faulty_effects import Model, Web
 from tests.support.faulty_nursery import Child, Nursery
 from tests.support.ports import free_port
+from tests.support.sse import Listener
 from tests.support.waiting import NeverHappened, until
 
 STAGES = ("fetch", "extract", "summarize", "store")
@@ -88,6 +90,7 @@ class JobFleet:
         self.api_url = f"http://127.0.0.1:{free_port()}"
         self.supervised = True
         self.processes: list[Child] = []
+        self.listeners: list[Listener] = []
         self._settings = SHORT | {"llm_base_url": model.base_url} | settings
         self._widths: dict[str | None, int] = {}
         self._nursery = Nursery(self._on_end)
@@ -103,6 +106,8 @@ class JobFleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.supervised = False
+        for listener in self.listeners:
+            listener.stop()
         self._nursery.__exit__()
         self._client.close()
         self._engine.dispose()
@@ -182,6 +187,10 @@ class JobFleet:
         assert job is not None, "not accepted"
         return job
 
+    def listen(self, job: Submitted) -> None:
+        """Listen to the events of a job; whether its end was told is part of the verdict."""
+        self.listeners.append(Listener(self.api_url, job.id))
+
     def cancel(self, job: Submitted) -> bool:
         """Whether it was cancelled: it may have ended before."""
         answer = self._client.delete(f"/v1/jobs/{job.id}")
@@ -223,12 +232,15 @@ class JobFleet:
         """Return once all jobs have ended and the broker holds nothing."""
         self.wait_ended(within_s=within_s)
         self.until(lambda: not self.leftovers(), within_s=within_s, what="empty queues")
+        told = [listener.over.is_set for listener in self.listeners]
+        self.until(lambda: all(is_over() for is_over in told), within_s=within_s, what="all ends to be told")
 
     def leftovers(self) -> dict[str, object]:
         """What the broker holds of messages, by key; dead letters are not looked at."""
         with self.broker.client() as client:
             delayed = {key: n for key in client.scan_iter("*:delayed", count=1000) if (n := client.zcard(key))}
         streams = {key: held for key, held in self.broker.streams().items() if any(held) and not key.endswith(":dead")}
+        streams.pop(EVENTS, None)
         return {**streams, **delayed}
 
     # watching

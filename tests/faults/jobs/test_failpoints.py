@@ -25,6 +25,8 @@ def test_a_job_goes_on_after_its_worker_was_killed(point: str, new_fleet, measur
     for stage in stages:
         fleet.box.arm(point, stage)
     jobs = [fleet.accepted() for _ in stages]
+    for job in jobs:
+        fleet.listen(job)
 
     assert set(fleet.wait_ended(jobs).values()) == {"succeeded"}
     fleet.wait_quiet()

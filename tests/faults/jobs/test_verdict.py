@@ -70,6 +70,10 @@ def go_on_after_cancel(fleet: JobFleet, job: Submitted) -> None:
     fleet.box.note("claimed", job=job.id, stage="store", epoch=2)
 
 
+def tell_no_end(fleet: JobFleet, _job: Submitted) -> None:
+    fleet.listeners[0].heard.pop()
+
+
 BROKEN: dict[Callable[[JobFleet, Submitted], None], str] = {
     lose_a_job: "I1",
     leave_a_job_unfinished: "I1",
@@ -83,6 +87,7 @@ BROKEN: dict[Callable[[JobFleet, Submitted], None], str] = {
     lose_an_object: "I5",
     begin_early: "I6",
     go_on_after_cancel: "I6",
+    tell_no_end: "I7",
 }
 
 
@@ -91,6 +96,7 @@ BROKEN: dict[Callable[[JobFleet, Submitted], None], str] = {
 def test_a_broken_promise_is_found(broken: Callable[[JobFleet, Submitted], None], new_fleet) -> None:
     fleet = new_fleet().start()
     job = fleet.accepted()
+    fleet.listen(job)
     fleet.wait_ended([job])
     fleet.wait_quiet()
     assert judge(fleet).failures == []
