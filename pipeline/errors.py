@@ -4,7 +4,9 @@ PipelineError
 ├── Refused               the request cannot become a job; `code` is stable
 │   ├── UnknownPipeline
 │   ├── UnknownStage
-│   └── MisorderedStages
+│   ├── MisorderedStages
+│   └── IdempotencyKeyReused
+├── AlreadyAnswered       the request came before, with the same key; its job is named
 ├── JobNotFound           no such job for this tenant
 ├── JobFinished           the job has ended, so it cannot be cancelled; or not in the way that was expected
 ├── JobUnfinished         the job has not ended yet
@@ -56,6 +58,24 @@ class MisorderedStages(Refused):
     """The types of the stages do not fit in this order."""
 
     code = "misordered_stages"
+
+
+class IdempotencyKeyReused(Refused):
+    """The key was used for another request."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'the idempotency key "{name}" was used for another request; give each request its own')
+
+
+class AlreadyAnswered(PipelineError):
+    """The request came before, with the same key, so nothing was done now. Names the job and the run it made."""
+
+    def __init__(self, job_id: str, run: int) -> None:
+        super().__init__(f"the request was answered before: job {job_id}, run {run}")
+        self.job_id = job_id
+        self.run = run
 
 
 class JobNotFound(PipelineError):

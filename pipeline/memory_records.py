@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pipeline.bulk import REFUSALS, BulkFailure, BulkItem, BulkVerb
 from pipeline.errors import JobFinished
+from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey
 from pipeline.job import (
     FIRST_RUN,
@@ -34,9 +35,10 @@ class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, Memo
 
     # acceptance
 
-    def accept(self, job: NewJob) -> None:
+    def accept(self, job: NewJob, key: IdempotencyKey | None = None) -> None:
         """Record a new job."""
         with self._lock:
+            self._use_key(key, job.id, FIRST_RUN, job.created_at)
             stages = [new_stage(job.id, FIRST_RUN, name, position) for position, name in enumerate(job.stages)]
             stages[0].launch(self._now_s())
             self._kept[job.id] = KeptJob(new_job(job), stages, job.created_at)

@@ -2,20 +2,24 @@
 
 from dataclasses import replace
 
+from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, JobState, StageState
 from pipeline.memory_jobs import KeptJob, KeptStage, new_stage
-from pipeline.memory_store import MemoryStore
+from pipeline.memory_keys import MemoryKeys
 from pipeline.runs import NewRun, RunSummary, first_to_run
 
 
-class MemoryRuns(MemoryStore):
+class MemoryRuns(MemoryKeys):
     """Reading the runs of a job, and opening another."""
 
-    def open_run(self, tenant_id: str, job_id: str, new: NewRun) -> Job:
+    def open_run(self, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None = None) -> Job:
         """Run a finished job again."""
         with self._lock:
             kept = self._require(tenant_id, job_id)
+            if key is not None:
+                self.check_key(key, new.at)
             start = first_to_run(kept.seen(), new.from_stage)
+            self._use_key(key, kept.job.id, kept.job.run + 1, new.at)
             kept.past.append(replace(kept, past=[]))
             kept.stages = [_next_stage(stage, start) for stage in kept.stages]
             kept.stages[start].launch(self._now_s())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey
 from pipeline.job import Grant, Job, JobError, JobState, NewJob, Refused, Suspect
 from pipeline.runs import NewRun, RunSummary
@@ -80,8 +81,11 @@ class Records(Protocol):
 
     # acceptance
 
-    def accept(self, job: NewJob) -> None:
-        """Record a new job: run 1, its first stage ready and counted as launched once, the others waiting."""
+    def accept(self, job: NewJob, key: IdempotencyKey | None = None) -> None:
+        """Record a new job: run 1, its first stage ready and counted as launched once, the others waiting.
+
+        With its key, if it has one: raises what `check_key` raises, and then records nothing.
+        """
 
     def unlaunch(self, key: StageKey) -> None:
         """Say that the message counted as launched was not published; the keeper will launch it at once."""
@@ -93,12 +97,13 @@ class Records(Protocol):
         succeeded or failed.
         """
 
-    def open_run(self, tenant_id: str, job_id: str, new: NewRun) -> Job:
+    def open_run(self, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None = None) -> Job:
         """Run a finished job again. The run before keeps its state, stages, error and result.
 
         The stages before the one it begins at count as succeeded, with the claims of the run before; that one is
         ready and counted as launched once, and those after it wait. The job is queued again and has nothing of
-        how it ended. Raises `JobNotFound`, and what `first_to_run` raises.
+        how it ended. Raises `JobNotFound`, what `check_key` raises if there is a key, which is recorded with the
+        run, and what `first_to_run` raises.
         """
 
     def discard(self, tenant_id: str, job_id: str, at: datetime) -> Job:
@@ -106,6 +111,9 @@ class Records(Protocol):
 
         Raises `JobNotFound`, `JobUnfinished`, or `JobFinished` when it did not fail.
         """
+
+    def check_key(self, key: IdempotencyKey, at: datetime) -> None:
+        """Raise `AlreadyAnswered`, or `IdempotencyKeyReused`, if the key was used in the 24 hours before `at`."""
 
     # attempts
 
@@ -227,6 +235,9 @@ class Records(Protocol):
 
     def known_jobs(self, ids: Collection[str]) -> set[str]:
         """Which of these are ids of jobs of whatever tenant; the others may be anything."""
+
+    def forget_keys(self, at: datetime, limit: int) -> int:
+        """Erase idempotency keys that were not used in the 24 hours before `at`, the oldest first; returns how many."""
 
     # markers: small named values of the installation
 

@@ -9,6 +9,7 @@ from orchestration.storage import records_attempts as attempts
 from orchestration.storage import records_bulk as bulk_actions
 from orchestration.storage import records_jobs as jobs
 from orchestration.storage import records_keeping as keeping
+from orchestration.storage import records_keys as keys
 from orchestration.storage import records_markers as markers
 from orchestration.storage import records_reading as reading
 from orchestration.storage import records_retention as retention
@@ -18,6 +19,7 @@ from orchestration.storage.migrate import current_revision
 from orchestration.storage.schema import REVISION
 from pipeline.bulk import BulkAction, BulkFailure, BulkItem, NewBulkAction
 from pipeline.errors import RecordsUnavailable
+from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey, canonical_uuid
 from pipeline.job import Grant, Job, JobError, NewJob, Refusal, Refused, Suspect
 from pipeline.ports import Finished, JobFilter, Page, Renewal, Retention
@@ -40,10 +42,10 @@ class SqlRecords:
 
     # acceptance
 
-    def accept(self, job: NewJob) -> None:
-        """Record a new job."""
+    def accept(self, job: NewJob, key: IdempotencyKey | None = None) -> None:
+        """Record a new job, and its key."""
         with self._database.write(durable=True) as connection:
-            jobs.accept(connection, job)
+            jobs.accept(connection, job, key)
 
     def unlaunch(self, key: StageKey) -> None:
         """Say that the message counted as launched was not published."""
@@ -56,16 +58,21 @@ class SqlRecords:
             jobs.request_cancel(connection, tenant_id, job_id, at)
             return reading.known_job(connection, tenant_id, job_id)
 
-    def open_run(self, tenant_id: str, job_id: str, new: NewRun) -> Job:
-        """Run a finished job again."""
+    def open_run(self, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None = None) -> Job:
+        """Run a finished job again, and record the key of the request."""
         with self._database.write(durable=True) as connection:
-            return runs.open_run(connection, tenant_id, job_id, new)
+            return runs.open_run(connection, tenant_id, job_id, new, key)
 
     def discard(self, tenant_id: str, job_id: str, at: datetime) -> Job:
         """Say that a failed job needs no more attention."""
         with self._database.write(durable=True) as connection:
             jobs.discard(connection, tenant_id, job_id, at)
             return reading.known_job(connection, tenant_id, job_id)
+
+    def check_key(self, key: IdempotencyKey, at: datetime) -> None:
+        """Refuse a request whose key was used before."""
+        with self._database.read() as connection:
+            keys.check(connection, key, at)
 
     # attempts
 
@@ -216,6 +223,11 @@ class SqlRecords:
         """Which of these are ids of jobs."""
         with self._database.read() as connection:
             return retention.known(connection, ids)
+
+    def forget_keys(self, at: datetime, limit: int) -> int:
+        """Erase old keys."""
+        with self._database.write() as connection:
+            return keys.forget(connection, at, limit)
 
     # bulk actions
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Boolean, Connection, and_, bindparam, case, insert, update
 
+from orchestration.storage import records_keys as keys
 from orchestration.storage.records_moves import (
     IS_STAGE,
     cancel_rest,
@@ -16,14 +17,16 @@ from orchestration.storage.rows import job_values, run_values, stage_values
 from orchestration.storage.schema import jobs, runs, stages
 from orchestration.storage.types import now_s
 from pipeline.errors import JobFinished, JobUnfinished
+from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import StageKey
-from pipeline.job import JobState, NewJob, StageState
+from pipeline.job import FIRST_RUN, JobState, NewJob, StageState
 
 INSERT_STAGE = insert(stages).values(launched_at=case((bindparam("is_launched", type_=Boolean()), now_s())))
 _UNLAUNCH = update(stages).where(IS_STAGE, stages.c.state == StageState.READY).values(launched_at=None)
 
 
-def accept(connection: Connection, new: NewJob) -> None:
+def accept(connection: Connection, new: NewJob, key: IdempotencyKey | None = None) -> None:
+    keys.use(connection, key, new.id, FIRST_RUN, new.created_at)
     connection.execute(insert(jobs), job_values(new))
     connection.execute(insert(runs), run_values(new))
     connection.execute(INSERT_STAGE, stage_values(new))

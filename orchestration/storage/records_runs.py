@@ -2,11 +2,13 @@
 
 from sqlalchemy import Connection, bindparam, insert, update
 
+from orchestration.storage import records_keys as keys
 from orchestration.storage.records_jobs import INSERT_STAGE
 from orchestration.storage.records_moves import of_run, require_job
 from orchestration.storage.records_reading import known_job
 from orchestration.storage.rows import copied_stage_values, new_run_values, options_document, rerun_stage_values
 from orchestration.storage.schema import jobs, runs, stages
+from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, JobState
 from pipeline.runs import NewRun, first_to_run
 
@@ -32,8 +34,11 @@ _REOPEN = (
 )
 
 
-def open_run(connection: Connection, tenant_id: str, job_id: str, new: NewRun) -> Job:
-    require_job(connection, tenant_id, job_id)
+def open_run(
+    connection: Connection, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None = None
+) -> Job:
+    locked = require_job(connection, tenant_id, job_id)
+    keys.use(connection, key, locked.id, locked.run + 1, new.at)
     earlier = known_job(connection, tenant_id, job_id)
     start = first_to_run(earlier, new.from_stage)
     options = new.options or earlier.options

@@ -23,7 +23,7 @@ from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
 from pipeline.runs import RunOrigin
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration that makes this schema."""
 
 metadata = MetaData(
@@ -141,6 +141,19 @@ markers = Table(
     PrimaryKeyConstraint("name"),
 )
 
+keys = Table(
+    "idempotency_key",
+    metadata,
+    Column("tenant_id", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    # Not a reference: a key outlives a job that is purged.
+    Column("job_id", JOB_ID, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("used_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "name"),
+)
+
 bulk_actions = Table(
     "bulk_action",
     metadata,
@@ -176,6 +189,7 @@ def _partial(name: str, table: Table, condition: str, *columns: str) -> Index:
 
 Index("ix_job_tenant", jobs.c.tenant_id, jobs.c.id)
 Index("ix_job_tenant_state", jobs.c.tenant_id, jobs.c.state, jobs.c.id)
+Index("ix_idempotency_key_used", keys.c.used_at, keys.c.tenant_id)
 _partial("ix_job_unfinished", jobs, "state IN ('queued', 'running')", "deadline_at", "tenant_id")
 _partial("ix_job_error", jobs, "error_code IS NOT NULL", "tenant_id", "error_code", "id")
 _partial("ix_job_finished", jobs, "finished_at IS NOT NULL", "state", "finished_at")
