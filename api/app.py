@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import errors, openapi
+from api import errors, openapi, repeats
 from api.body_limit import BodyLimit
 from api.routes import bulk, dead_letters, events, health, jobs, runs
 from orchestration.wiring import Wiring
+from pipeline.errors import AlreadyAnswered
 
 DESCRIPTION = """Turns web pages and documents into clean text and summaries, as durable background jobs.
 
@@ -36,6 +37,7 @@ def create_app(wiring: Wiring) -> FastAPI:
     app.state.hub = wiring.hub()
     app.add_middleware(BodyLimit, max_bytes=wiring.settings.api_max_body_bytes)
     errors.install(app)
+    app.exception_handler(AlreadyAnswered)(repeats.answer_again)
     for routes in (jobs, events, runs, dead_letters, bulk, health):
         app.include_router(routes.router)
     openapi.describe(app)

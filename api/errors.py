@@ -54,6 +54,14 @@ class Problem(BaseModel):
     earliest_stage: str | None = None
 
 
+class BadRequest(Exception):
+    """The request cannot be read; `code` is stable."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
 class NotFound(Exception):
     """There is nothing of this kind; `code` is stable."""
 
@@ -99,6 +107,7 @@ def install(app: FastAPI) -> None:
     handlers: dict[type[Exception], Any] = {
         RequestValidationError: _invalid,
         HTTPException: _http,
+        BadRequest: _bad,
         Refused: _refused,
         JobNotFound: _not_found,
         BulkActionNotFound: _not_found,
@@ -141,6 +150,10 @@ def _sentence(message: str) -> str:
 async def _http(_request: Request, error: HTTPException) -> JSONResponse:
     code = CODE_OF_STATUS.get(HTTPStatus(error.status_code), "http_error")
     return problem(error.status_code, code, str(error.detail), headers=error.headers)
+
+
+async def _bad(_request: Request, error: BadRequest) -> JSONResponse:
+    return problem(400, error.code, str(error))
 
 
 async def _refused(_request: Request, error: Refused) -> JSONResponse:

@@ -43,7 +43,7 @@ class Kept:
     acted: int = 0
     """Jobs that had their turn in a bulk action."""
     retired: int = 0
-    """Jobs and objects that need not be kept any more."""
+    """Jobs, objects and keys that need not be kept any more."""
 
 
 def _nothing() -> int:

@@ -1,4 +1,4 @@
-"""Letting go of what need not be kept any more: outputs, jobs, and objects that no job knows of.
+"""Letting go of what need not be kept any more: outputs, jobs, keys, and objects that no job knows of.
 
 The row goes first and the object last, so that no row refers to an object that is gone. What a crash leaves in
 between is an object without a row: an orphan, or one that goes with its job.
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 JOBS_PER_TURN = 20
 """The keeper has a turn a second."""
 LOOKED_AT_PER_TURN = 200
+KEYS_PER_TURN = 1000
+"""More than can be used in a second."""
 ROUND_S = 3600.0
 """Between two looks at all that the payload store holds."""
 KEPT_SINCE = "retention_since"
@@ -42,16 +44,17 @@ class Retirement:
         self._round: Iterator[tuple[str, str]] = iter(())
 
     def turn(self) -> int:
-        """Let go of some of it; returns how many objects and jobs. Raises `RecordsUnavailable`.
+        """Let go of some of it; returns how many objects, jobs and keys. Raises `RecordsUnavailable`.
 
         A payload store that is down is only logged: what remains in it is found again.
         """
         now = self._clock.now()
+        forgotten = self._records.forget_keys(now, KEYS_PER_TURN)
         try:
-            return self._forget_outputs(now) + self._forget_jobs(now) + self._go_round(now)
+            return forgotten + self._forget_outputs(now) + self._forget_jobs(now) + self._go_round(now)
         except PayloadsUnavailable as error:
             log.warning("what is not needed any more is kept for now: %s", error)
-            return 0
+            return forgotten
 
     def _forget_outputs(self, now: datetime) -> int:
         claims = self._records.expire_payloads(now, self._older, JOBS_PER_TURN)

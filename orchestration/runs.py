@@ -8,6 +8,7 @@ from celery import Celery
 from orchestration.launch import launch_or_leave
 from pipeline import events
 from pipeline.events import Announcer
+from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import StageKey
 from pipeline.job import Job
 from pipeline.ports import Records
@@ -25,27 +26,35 @@ class Reruns:
     clock: Clock
     job_deadline_s: float
 
-    def retry(self, tenant_id: str, job_id: str) -> Job:
+    def retry(self, tenant_id: str, job_id: str, key: IdempotencyKey | None = None) -> Job:
         """Continue a failed or cancelled job at the stage where it stopped.
 
-        Raises `JobNotFound`, `JobUnfinished`, `JobFinished` when it succeeded, or `InputExpired`.
+        Raises `JobNotFound`, `JobUnfinished`, `JobFinished` when it succeeded, or `InputExpired`; if the request's key
+        was used before, `AlreadyAnswered` or `IdempotencyKeyReused`.
         """
-        return self._open(tenant_id, job_id, self.new_run(None, None))
+        return self._open(tenant_id, job_id, self.new_run(None, None), key)
 
-    def replay(self, tenant_id: str, job_id: str, from_stage: str, options: Options | None = None) -> Job:
+    def replay(
+        self,
+        tenant_id: str,
+        job_id: str,
+        from_stage: str,
+        options: Options | None = None,
+        key: IdempotencyKey | None = None,
+    ) -> Job:
         """Start a finished job again from a stage; `options` replace those of the run before.
 
-        Raises `JobNotFound`, `JobUnfinished`, `UnknownStage` or `InputExpired`.
+        Raises `JobNotFound`, `JobUnfinished`, `UnknownStage` or `InputExpired`, and about the key as `retry`.
         """
-        return self._open(tenant_id, job_id, self.new_run(from_stage, options))
+        return self._open(tenant_id, job_id, self.new_run(from_stage, options), key)
 
     def new_run(self, from_stage: str | None, options: Options | None) -> NewRun:
         """A run that begins now and has as long as a new job."""
         now = self.clock.now()
         return NewRun(from_stage, options, deadline_at=now + timedelta(seconds=self.job_deadline_s), at=now)
 
-    def _open(self, tenant_id: str, job_id: str, new: NewRun) -> Job:
-        job = self.records.open_run(tenant_id, job_id, new)
+    def _open(self, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None) -> Job:
+        job = self.records.open_run(tenant_id, job_id, new, key)
         if launch_or_leave(self.app, self.records, first_of(job), job.stage_names, job.lane):
             self.announcer.announce(events.queued(job))
         return job

@@ -12,8 +12,9 @@ from pipeline import events
 from pipeline.attempt import payload_key
 from pipeline.composition import Catalog, Pipeline
 from pipeline.definition import DEFAULT_PIPELINE
-from pipeline.errors import PayloadsUnavailable
+from pipeline.errors import AlreadyAnswered, IdempotencyKeyReused, PayloadsUnavailable
 from pipeline.events import Announcer
+from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, StageKey, uuid7
 from pipeline.job import DEFAULT_TENANT, FIRST_RUN, Job, JobSource, Lane, NewJob
 from pipeline.ports import Payloads, Records
@@ -53,14 +54,15 @@ class Desk:
     random: Random
     job_deadline_s: float
 
-    def submit(self, submission: Submission) -> NewJob:
+    def submit(self, submission: Submission, key: IdempotencyKey | None = None) -> NewJob:
         """Accept a job: once this returns it is kept, whatever happens to the broker.
 
-        Raises `Refused` for an unknown or misordered pipeline, `MachineryFailed` when it could not be recorded.
+        Raises `Refused` for an unknown or misordered pipeline, `MachineryFailed` when it could not be recorded; if
+        the request's key was used before, `AlreadyAnswered` or `IdempotencyKeyReused`.
         """
         pipeline = self._pipeline(submission)
         job = self._new_job(submission, pipeline)
-        self.records.accept(job)
+        self._accept(job, key)
         first = StageKey(job.id, FIRST_RUN, job.stages[0])
         # Where the broker is away nobody could hear it.
         if launch_or_leave(self.app, self.records, first, job.stages, job.lane):
@@ -80,6 +82,14 @@ class Desk:
     def purge(self, tenant_id: str, job_id: str) -> None:
         """Erase a finished job with all that is kept of it. Raises `JobNotFound` or `JobUnfinished`."""
         purge(self.records, self.payloads, tenant_id, job_id)
+
+    def _accept(self, job: NewJob, key: IdempotencyKey | None) -> None:
+        try:
+            self.records.accept(job, key)
+        except (AlreadyAnswered, IdempotencyKeyReused):
+            # Another request with this key was faster, after this one had stored its content.
+            erase_objects(self.payloads, job.tenant_id, job.id)
+            raise
 
     def _pipeline(self, submission: Submission) -> Pipeline:
         if submission.stages is not None:
@@ -116,7 +126,12 @@ class Desk:
 def purge(records: Records, payloads: Payloads, tenant_id: str, job_id: str) -> None:
     """Erase a finished job: its record first, so that nothing refers to an object that is gone."""
     job = records.purge(tenant_id, job_id)
+    erase_objects(payloads, tenant_id, job.id)
+
+
+def erase_objects(payloads: Payloads, tenant_id: str, job_id: str) -> None:
+    """Delete what is stored of a job without a record; what cannot be deleted now is found by the keeper."""
     try:
-        payloads.delete_job(tenant_id, job.id)
+        payloads.delete_job(tenant_id, job_id)
     except PayloadsUnavailable as error:
-        log.warning("job %s is erased, its objects will be later: %s", job.id, error)
+        log.warning("job %s has no record, its objects will be erased later: %s", job_id, error)

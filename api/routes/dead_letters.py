@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Response, status
 
 from api.dependencies import Services, Tenant
 from api.errors import NotFound
+from api.idempotency import Repeatable
 from api.routes.jobs import job_of, problems
 from api.routes.runs import rerun_accepted
 from api.schemas import RerunAccepted
@@ -35,11 +36,11 @@ def read(job_id: str, services: Services, tenant: Tenant) -> LetterView:
     "/{job_id}/retry",
     status_code=status.HTTP_202_ACCEPTED,
     response_model=RerunAccepted,
-    responses={404: problems, 409: problems, 503: problems},
+    responses={400: problems, 404: problems, 409: problems, 422: problems, 503: problems},
 )
-def retry(job_id: str, response: Response, services: Services, tenant: Tenant) -> RerunAccepted:
+def retry(job_id: str, response: Response, services: Services, tenant: Tenant, repeatable: Repeatable) -> RerunAccepted:
     """Continue the job at the stage that failed."""
-    return rerun_accepted(response, services.reruns.retry(tenant, job_id))
+    return rerun_accepted(response, services.reruns.retry(tenant, job_id, repeatable.key()))
 
 
 @router.delete("/{job_id}", status_code=status.HTTP_204_NO_CONTENT, responses={404: problems, 409: problems})

@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from api import event_stream
 from api.dependencies import Events, RunNumber, Services, Tenant, require_json
 from api.errors import Conflict, NotFound, Problem
+from api.idempotency import Repeatable
 from api.schemas import Accepted, JobPage, JobQuery, JobRequest, JobView, job_url
 from orchestration.wiring import Wiring
 from pipeline.errors import JobNotFound, JobUnfinished
@@ -30,9 +31,11 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses={"default": probl
     dependencies=[Depends(require_json)],
     responses={400: problems, 413: problems, 415: problems, 422: problems, 503: problems},
 )
-def submit(request: JobRequest, response: Response, services: Services, tenant: Tenant) -> Accepted:
+def submit(
+    request: JobRequest, response: Response, services: Services, tenant: Tenant, repeatable: Repeatable
+) -> Accepted:
     """Accept a job. Once this answers 202 the job is kept and will end, whatever fails in between."""
-    job = services.desk.submit(request.submission(tenant))
+    job = services.desk.submit(request.submission(tenant), repeatable.key(request))
     accepted(response, job.id)
     return Accepted(id=job.id, url=job_url(job.id))
 

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Depends, Response, status
 
 from api.dependencies import Services, Tenant, require_json
+from api.idempotency import Repeatable
 from api.routes.jobs import accepted, problems
 from api.schemas import RerunAccepted, job_url
 from api.schemas_runs import ReplayRequest, RunList
@@ -16,11 +17,11 @@ router = APIRouter(prefix="/v1/jobs", tags=["runs"], responses={"default": probl
     "/{job_id}/retry",
     status_code=status.HTTP_202_ACCEPTED,
     response_model=RerunAccepted,
-    responses={404: problems, 409: problems, 503: problems},
+    responses={400: problems, 404: problems, 409: problems, 422: problems, 503: problems},
 )
-def retry(job_id: str, response: Response, services: Services, tenant: Tenant) -> RerunAccepted:
+def retry(job_id: str, response: Response, services: Services, tenant: Tenant, repeatable: Repeatable) -> RerunAccepted:
     """Continue a failed or cancelled job at the stage where it stopped, in a run of its own."""
-    return rerun_accepted(response, services.reruns.retry(tenant, job_id))
+    return rerun_accepted(response, services.reruns.retry(tenant, job_id, repeatable.key()))
 
 
 @router.post(
@@ -31,10 +32,17 @@ def retry(job_id: str, response: Response, services: Services, tenant: Tenant) -
     responses={400: problems, 404: problems, 409: problems, 413: problems, 415: problems, 422: problems, 503: problems},
 )
 def replay(
-    job_id: str, request: ReplayRequest, response: Response, services: Services, tenant: Tenant
+    job_id: str,
+    request: ReplayRequest,
+    response: Response,
+    services: Services,
+    tenant: Tenant,
+    *,
+    repeatable: Repeatable,
 ) -> RerunAccepted:
     """Start a finished job again from any stage whose input is still kept, in a run of its own."""
-    job = services.reruns.replay(tenant, job_id, request.from_stage, request.options)
+    key = repeatable.key(request)
+    job = services.reruns.replay(tenant, job_id, request.from_stage, request.options, key)
     return rerun_accepted(response, job)
 
 

@@ -10,7 +10,7 @@ from pipeline import errors
 from pipeline.errors import PipelineError
 
 ROOT = Path(__file__).parents[2]
-RAISED_AS = {"Conflict": 0, "NotFound": 0, "problem": 1}
+RAISED_AS = {"BadRequest": 0, "Conflict": 0, "NotFound": 0, "problem": 1}
 """What makes an answer, and which of its arguments is the code."""
 
 

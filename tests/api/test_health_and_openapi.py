@@ -3,7 +3,7 @@ import pytest
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
 from tests.support.api import Api
 
-RERUN = {"202", "404", "409", "503", "default"}
+RERUN = {"202", "400", "404", "409", "422", "503", "default"}
 WITH_BODY = {"400", "413", "415", "422"}
 ROUTES = {
     ("/v1/jobs", "post"): {"202", "503", "default"} | WITH_BODY,

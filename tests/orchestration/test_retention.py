@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
-from orchestration.retention import JOBS_PER_TURN, ROUND_S, Retirement
+from orchestration.retention import JOBS_PER_TURN, KEYS_PER_TURN, ROUND_S, Retirement
 from orchestration.submit import purge
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
+from pipeline.idempotency import IdempotencyKey
 from pipeline.job import NewJob
 from pipeline.memory import MemoryPayloads, MemoryRecords
 from pipeline.ports import Finished, Retention
@@ -187,6 +188,18 @@ def test_without_the_payload_store_the_turn_ends_and_the_rest_is_found_again(att
     attic.clock.advance(ROUND_S)
     attic.turns()
     assert (attic.kept(done), attic.kept(failed)) == ([], [])
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+def test_old_keys_go_a_thousand_a_turn(attic: Attic, has_store: bool) -> None:
+    for number in range(KEYS_PER_TURN + 1):
+        key = IdempotencyKey(TENANT, f"{number}", "ab" * 32)
+        attic.records.inner.accept(new_job(created_at=attic.clock.now()), key)
+    if not has_store:
+        attic.payloads.broken["sweep"] = PayloadsUnavailable("not mounted")
+    assert attic.turns() == 0
+    attic.clock.advance(DAY_S)
+    assert [attic.retirement.turn() for _ in range(3)] == [KEYS_PER_TURN, 1, 0]
 
 
 def test_without_the_records_nothing_goes(attic: Attic) -> None:

@@ -7,6 +7,8 @@ import pytest
 from orchestration.submit import Desk, Submission
 from pipeline.definition import CATALOG, DEFAULT_PIPELINE
 from pipeline.errors import (
+    AlreadyAnswered,
+    IdempotencyKeyReused,
     JobFinished,
     JobNotFound,
     MachineryFailed,
@@ -147,6 +149,29 @@ def test_what_could_not_be_recorded_is_not_published(
     with pytest.raises(MachineryFailed):
         office.submit(body=b"x")
     assert not office.broker.all_waiting()
+
+
+@pytest.mark.parametrize(
+    "refusal", [AlreadyAnswered("01a1fb67-1800-7226-b63c-5ab791b7584a", 1), IdempotencyKeyReused("k")]
+)
+@pytest.mark.parametrize("can_delete", [True, False])
+def test_content_of_a_request_whose_key_was_used_meanwhile_is_deleted_again(
+    office: Office, refusal: Exception, can_delete: bool
+) -> None:
+    office.records.broken["accept"] = refusal
+    if not can_delete:
+        office.payloads.broken["delete_job"] = PayloadsUnavailable("not mounted")
+    with pytest.raises(type(refusal)):
+        office.submit(body=b"x")
+    assert office.log == ["put", "accept", "delete_job"]
+    assert bool(office.payloads.inner.objects) != can_delete
+
+
+def test_content_stays_when_nobody_knows_whether_its_job_was_recorded(office: Office) -> None:
+    office.records.broken["accept"] = RecordsUnavailable("no answer to the commit")
+    with pytest.raises(RecordsUnavailable):
+        office.submit(body=b"x")
+    assert len(office.payloads.inner.objects) == 1
 
 
 def test_cancelling_is_recorded_and_can_be_repeated(office: Office) -> None:
