@@ -69,8 +69,8 @@ class FaultyRecords(Wrapper):
 
         return slowly
 
-    def accept(self, job: Any) -> None:
-        self.__getattr__("accept")(job)
+    def accept(self, job: Any, key: Any = None) -> None:
+        self.__getattr__("accept")(job, key)
         self._box.pass_by("accepted", "api", job.id)
 
     def claim(self, key: StageKey, **kwargs: Any) -> Any:
@@ -111,6 +111,15 @@ class FaultyRecords(Wrapper):
 
     def _note_end(self, event: str, hold: Hold, kept: bool, **more: Any) -> None:
         self._box.note(event, job=hold.key.job_id, stage=hold.key.stage, epoch=hold.epoch, kept=kept, **more)
+
+
+class FaultyDesk(Wrapper):
+    """Where jobs are accepted; between the launch of one and the answer to who asked for it there is nothing else."""
+
+    def submit(self, *args: Any) -> Any:
+        job = self._inside.submit(*args)
+        self._box.pass_by("launched", "api", job.id)
+        return job
 
 
 class FaultyPayloads(PayloadFolder):

@@ -17,7 +17,15 @@ from celery import signals
 from orchestration.settings import Settings
 from orchestration.wiring import Wiring
 from tests.support.faulty_box import FaultBox
-from tests.support.faulty_ports import FaultyHttp, FaultyIsolate, FaultyLlm, FaultyPayloads, FaultyRecords, Here
+from tests.support.faulty_ports import (
+    FaultyDesk,
+    FaultyHttp,
+    FaultyIsolate,
+    FaultyLlm,
+    FaultyPayloads,
+    FaultyRecords,
+    Here,
+)
 
 FAULTS = "PENSTOCK_FAULTS"
 PREFIX = "penstock."
@@ -39,6 +47,10 @@ class FaultyWiring(Wiring):
     @cached_property
     def payloads(self) -> Any:
         return FaultyPayloads(self.settings.payload_root, self.box, self.here)
+
+    @cached_property
+    def desk(self) -> Any:
+        return FaultyDesk(super().desk, self.box, self.here)
 
     @cached_property
     def isolation(self) -> Any:

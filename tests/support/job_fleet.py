@@ -162,14 +162,17 @@ class JobFleet:
 
     # jobs
 
-    def submit(self, *, token: str | None = None, timeout_s: float = 30, **body: Any) -> Submitted | None:
-        """Submit the page of a token, or what `body` says; None unless the answer is 202."""
+    def submit(
+        self, *, token: str | None = None, key: str | None = None, timeout_s: float = 30, **body: Any
+    ) -> Submitted | None:
+        """Submit the page of a token, or what `body` says; None unless the answer is 202. `key` is for idempotency."""
         token = token or f"tok-{token_hex(6)}"
         if not {"url", "text", "html"} & set(body):
             body["url"] = self.web.page(token)
         began_at = time.monotonic()
         try:
-            answer = self._client.post("/v1/jobs", json=body, timeout=timeout_s)
+            headers = {} if key is None else {"Idempotency-Key": key}
+            answer = self._client.post("/v1/jobs", json=body, headers=headers, timeout=timeout_s)
         except httpx.TransportError:
             self.told.unanswered += 1
             return None
