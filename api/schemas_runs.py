@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas import ErrorView, StageName, job_url, result_url
-from pipeline.job import JobState
+from pipeline.job import JobState, Lane
 from pipeline.runs import RunOrigin, RunSummary
 from stages.contract import Options
 
@@ -30,6 +30,7 @@ class RunView(BaseModel):
     status: JobState
     origin: RunOrigin = Field(description="What opened it: `submit`, `retry` or `replay`.")
     from_stage: str | None = Field(description="The stage it began at; null for the first run.")
+    lane: Lane = Field(description="That of the job, or `bulk` when a bulk action opened it.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -44,6 +45,7 @@ class RunView(BaseModel):
             status=run.state,
             origin=run.origin,
             from_stage=run.from_stage,
+            lane=run.lane,
             created_at=run.created_at,
             started_at=run.started_at,
             finished_at=run.finished_at,

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 JOBS_PER_TURN = 20
 """The keeper has a turn a second."""
 SAMPLE = 10
+LANE = Lane.BULK
+"""Of the runs it opens, whatever that of the job: behind all that is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class BulkWork:
 
     def _act(self, item: BulkItem) -> Job | None:
         try:
-            return self.records.act(item, self.reruns.new_run(item.from_stage, item.options))
+            return self.records.act(item, self.reruns.new_run(item.from_stage, item.options, LANE))
         except MachineryFailed:
             raise
         except Exception as error:
@@ -109,9 +111,8 @@ class BulkWork:
             return None
 
     def _launch(self, job: Job) -> None:
-        """Behind all that is new, on whatever lane the job itself is."""
         try:
-            launch(self.app, first_of(job), job.stage_names, Lane.BULK, number=FIRST_LAUNCH)
+            launch(self.app, first_of(job), job.stage_names, LANE, number=FIRST_LAUNCH)
         except BrokerUnavailable:
             leave_to_keeper(self.records, first_of(job))
             raise

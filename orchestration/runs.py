@@ -10,7 +10,7 @@ from pipeline import events
 from pipeline.events import Announcer
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import StageKey
-from pipeline.job import Job
+from pipeline.job import Job, Lane
 from pipeline.ports import Records
 from pipeline.runs import NewRun
 from stages.contract import Clock, Options
@@ -48,10 +48,11 @@ class Reruns:
         """
         return self._open(tenant_id, job_id, self.new_run(from_stage, options), key)
 
-    def new_run(self, from_stage: str | None, options: Options | None) -> NewRun:
-        """A run that begins now and has as long as a new job."""
+    def new_run(self, from_stage: str | None, options: Options | None, lane: Lane | None = None) -> NewRun:
+        """A run that begins now and has as long as a new job; on the lane of the job unless another is given."""
         now = self.clock.now()
-        return NewRun(from_stage, options, deadline_at=now + timedelta(seconds=self.job_deadline_s), at=now)
+        deadline_at = now + timedelta(seconds=self.job_deadline_s)
+        return NewRun(from_stage, options, deadline_at=deadline_at, at=now, lane=lane)
 
     def _open(self, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None) -> Job:
         job = self.records.open_run(tenant_id, job_id, new, key)

@@ -104,7 +104,7 @@ def require_legal(current: StageState, target: StageState) -> None:
 
 
 class Lane(StrEnum):
-    """How soon a job is served. Inherited by all of its stages and their retries."""
+    """How soon a run is served. Inherited by all of its stages and their retries."""
 
     URGENT = "urgent"
     NORMAL = "normal"
@@ -223,6 +223,7 @@ class Job:
     source: JobSource
     options: Options
     lane: Lane
+    """As submitted; a run may have another."""
     state: JobState
     run: int
     created_at: datetime
@@ -274,7 +275,6 @@ class Grant:
     """All stages of the job."""
     source: JobSource
     options: Options
-    lane: Lane
     created_at: datetime
     deadline_at: datetime
     done: tuple[StageRecord, ...]
@@ -324,6 +324,7 @@ class Suspect:
     stages: tuple[str, ...]
     """All stages of the job; the chain from `key.stage` on is what is relaunched."""
     lane: Lane
+    """Of the run."""
     launches: int
     losses: int
     epoch: int

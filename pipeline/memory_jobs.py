@@ -14,6 +14,7 @@ from pipeline.job import (
     Job,
     JobError,
     JobState,
+    Lane,
     NewJob,
     StageRecord,
     StageState,
@@ -84,6 +85,8 @@ class KeptJob:
     stages: list[KeptStage]
     created_at: datetime
     """Of the run."""
+    lane: Lane
+    """Of the run."""
     origin: RunOrigin = RunOrigin.SUBMIT
     from_stage: str | None = None
     is_forgotten: bool = False
@@ -126,7 +129,7 @@ class KeptJob:
             key=stage.key,
             tenant_id=self.job.tenant_id,
             stages=self.job.stage_names,
-            lane=self.job.lane,
+            lane=self.lane,
             launches=stage.record.launches,
             losses=stage.record.losses,
             epoch=stage.epoch,
@@ -155,7 +158,6 @@ class KeptJob:
             stages=job.stage_names,
             source=job.source,
             options=job.options,
-            lane=job.lane,
             created_at=job.created_at,
             deadline_at=job.deadline_at,
             done=tuple(other.record for other in self.stages if other.record.position < record.position),

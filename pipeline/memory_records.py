@@ -41,7 +41,7 @@ class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, Memo
             self._use_key(key, job.id, FIRST_RUN, job.created_at)
             stages = [new_stage(job.id, FIRST_RUN, name, position) for position, name in enumerate(job.stages)]
             stages[0].launch(self._now_s())
-            self._kept[job.id] = KeptJob(new_job(job), stages, job.created_at)
+            self._kept[job.id] = KeptJob(new_job(job), stages, job.created_at, job.lane)
 
     def unlaunch(self, key: StageKey) -> None:
         """Say that the message counted as launched was not published."""

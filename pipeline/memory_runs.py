@@ -24,6 +24,7 @@ class MemoryRuns(MemoryKeys):
             kept.stages = [_next_stage(stage, start) for stage in kept.stages]
             kept.stages[start].launch(self._now_s())
             kept.created_at, kept.origin, kept.from_stage = new.at, new.origin, kept.job.stage_names[start]
+            kept.lane = new.lane or kept.job.lane
             kept.is_forgotten = False
             kept.job = _reopened(kept.job, new)
             return kept.seen()
@@ -85,6 +86,7 @@ def _summary(kept: KeptJob) -> RunSummary:
         state=job.state,
         origin=kept.origin,
         from_stage=kept.from_stage,
+        lane=kept.lane,
         created_at=kept.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,

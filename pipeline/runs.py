@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pipeline.errors import InputExpired, JobFinished, JobUnfinished, UnknownStage
-from pipeline.job import Job, JobError, JobState, StageState
+from pipeline.job import Job, JobError, JobState, Lane, StageState
 from stages.contract import Options
 
 
@@ -29,6 +29,8 @@ class NewRun:
     """None for those of the run before."""
     deadline_at: datetime
     at: datetime
+    lane: Lane | None = None
+    """None for the one that the job was submitted with."""
 
     @property
     def origin(self) -> RunOrigin:
@@ -44,6 +46,7 @@ class RunSummary:
     origin: RunOrigin
     from_stage: str | None
     """The stage it began at; None for the first run."""
+    lane: Lane
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -35,7 +35,7 @@ from orchestration.storage.records_moves import (
     spelled_out,
 )
 from orchestration.storage.rows import suspect_from
-from orchestration.storage.schema import attempts, jobs, stages
+from orchestration.storage.schema import attempts, jobs, runs, stages
 from orchestration.storage.types import now_s
 from pipeline.ids import Hold, StageKey
 from pipeline.job import MAX_LOSSES, JobState, Lane, StageState, Suspect, priority_of, stage_sources
@@ -45,7 +45,7 @@ MAX_DOUBLINGS = 6
 UNFINISHED = [state for state in JobState if not state.is_terminal]
 
 
-_PRIORITY = case({lane: priority_of(lane) for lane in Lane}, value=jobs.c.lane)
+_PRIORITY = case({lane: priority_of(lane) for lane in Lane}, value=runs.c.lane)
 _SUSPECT = (
     stages.c.job_id,
     stages.c.run,
@@ -56,7 +56,7 @@ _SUSPECT = (
     stages.c.losses,
     jobs.c.tenant_id,
     jobs.c.stages,
-    jobs.c.lane,
+    runs.c.lane,
 )
 _UNFINISHED_STAGES = update(stages).where(OF_RUN, stages.c.state.in_(stage_sources(StageState.FAILED)))
 _CURRENT_STAGE = (
@@ -89,7 +89,8 @@ def unstarted(
 
 def _suspects(connection: Connection, limit: int, *conditions: ColumnElement[bool]) -> list[Suspect]:
     live = and_(jobs.c.id == stages.c.job_id, jobs.c.run == stages.c.run, jobs.c.state.in_(UNFINISHED))
-    found = select(*_SUSPECT).join_from(stages, jobs, live).where(*conditions)
+    its_run = and_(runs.c.job_id == stages.c.job_id, runs.c.run == stages.c.run)
+    found = select(*_SUSPECT).join_from(stages, jobs, live).join(runs, its_run).where(*conditions)
     # Job ids are ordered by time, so this is the oldest first.
     in_turn = found.order_by(_PRIORITY, stages.c.job_id, stages.c.position, stages.c.part).limit(limit)
     return [suspect_from(row) for row in connection.execute(in_turn)]

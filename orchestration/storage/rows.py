@@ -55,6 +55,7 @@ def run_values(new: NewJob) -> Values:
         "created_at": new.created_at,
         "deadline_at": new.deadline_at,
         "origin": RunOrigin.SUBMIT,
+        "lane": new.lane,
         "options": options_document(new.options),
     }
 
@@ -78,6 +79,7 @@ def new_run_values(job: Job, new: NewRun, start: int, options: Options) -> Value
         "deadline_at": new.deadline_at,
         "origin": new.origin,
         "from_stage": job.stage_names[start],
+        "lane": new.lane or job.lane,
         "options": options_document(options),
     }
 
@@ -199,6 +201,7 @@ def run_from(row: AnyRow) -> RunSummary:
         state=row.state,
         origin=row.origin,
         from_stage=row.from_stage,
+        lane=row.lane,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
@@ -262,7 +265,6 @@ def grant_from(key: StageKey, job: AnyRow, taken: AnyRow, done: Sequence[StageRe
         stages=tuple(job.stages),
         source=source_from(job.source),
         options=Options.model_validate(job.options),
-        lane=job.lane,
         created_at=job.created_at,
         deadline_at=job.deadline_at,
         done=tuple(done),

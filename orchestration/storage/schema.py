@@ -23,7 +23,7 @@ from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
 from pipeline.runs import RunOrigin
 
-REVISION = "0005"
+REVISION = "0006"
 """The migration that makes this schema."""
 
 metadata = MetaData(
@@ -73,6 +73,7 @@ runs = Table(
     Column("result", DOCUMENT),
     Column("origin", state_of(RunOrigin), nullable=False),
     Column("from_stage", String(64)),
+    Column("lane", state_of(Lane), nullable=False),
     Column("options", DOCUMENT, nullable=False),
     PrimaryKeyConstraint("job_id", "run"),
     ForeignKeyConstraint(["job_id"], ["job.id"], ondelete="CASCADE"),

@@ -53,6 +53,16 @@ def test_an_action_is_accepted_with_the_place_to_ask_for_it(api: Api) -> None:
     assert api.client.get(view["url"]).json() == view
 
 
+def test_its_runs_are_shown_on_the_bulk_lane_and_the_job_on_its_own(api: Api) -> None:
+    job_id = api.submit(url="https://example.org/", lane="urgent")
+    api.fail(job_id)
+    act(api, **DEAD)
+    turn(api)
+    runs = api.client.get(f"/v1/jobs/{job_id}/runs").json()["items"]
+    assert [run["lane"] for run in runs] == ["urgent", "bulk"]
+    assert api.client.get(f"/v1/jobs/{job_id}").json()["lane"] == "urgent"
+
+
 def test_its_progress_can_be_read_until_it_has_finished(api: Api) -> None:
     ids = failed(api, JOBS_PER_TURN + 1)
     url = act(api, **DEAD).json()["url"]

@@ -29,7 +29,7 @@ def test_a_claim_grants_all_that_the_work_needs(world: World) -> None:
     granted = world.claim(job, at=LATER)
     assert (granted.key, granted.epoch, granted.attempts, granted.losses) == (key_of(job), 1, 0, 0)
     assert (granted.tenant_id, granted.pipeline, granted.source) == (TENANT, job.pipeline, job.source)
-    assert (granted.options, granted.lane) == (job.options, job.lane)
+    assert granted.options == job.options
     assert (granted.created_at, granted.deadline_at) == (job.created_at, job.deadline_at)
     assert (granted.parked_s, granted.done, granted.input) == (0.0, (), None)
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import InputExpired, JobFinished, JobNotFound, JobUnfinished, UnknownStage
 from pipeline.ids import Hold
-from pipeline.job import Job, JobSource, JobState, NewJob, Refusal, Refused, StageState
+from pipeline.job import Job, JobSource, JobState, Lane, NewJob, Refusal, Refused, StageState
 from pipeline.runs import NewRun, RunOrigin, RunSummary
 from stages.contract import Options
 from tests.support.at_once import at_once
@@ -91,20 +91,32 @@ def test_all_runs_are_listed_in_order(world: World) -> None:
     failed = replace(BROKEN, stage="extract")
     assert world.records.runs(TENANT, job.id) == (
         RunSummary(
-            1, JobState.FAILED, RunOrigin.SUBMIT, None, job.created_at, START, ended().at, failed, has_result=False
+            1,
+            JobState.FAILED,
+            RunOrigin.SUBMIT,
+            None,
+            Lane.NORMAL,
+            job.created_at,
+            START,
+            ended().at,
+            failed,
+            has_result=False,
         ),
         RunSummary(
             2,
             JobState.SUCCEEDED,
             RunOrigin.RETRY,
             "extract",
+            Lane.NORMAL,
             AGAIN,
             START,
             AGAIN + timedelta(seconds=2),
             None,
             has_result=True,
         ),
-        RunSummary(3, JobState.QUEUED, RunOrigin.REPLAY, "fetch", AGAIN, None, None, None, has_result=False),
+        RunSummary(
+            3, JobState.QUEUED, RunOrigin.REPLAY, "fetch", Lane.NORMAL, AGAIN, None, None, None, has_result=False
+        ),
     )
 
 
@@ -216,6 +228,33 @@ def test_a_second_run_is_kept_by_the_keeper(world: World) -> None:
     assert world.records.expire(at=START + timedelta(days=1, hours=1), limit=9) == 0
     assert world.records.expire(at=DEADLINE, limit=9) == 1
     assert world.records.job(TENANT, job.id, 1) is not None
+
+
+def test_the_keeper_finds_a_run_on_the_lane_it_was_opened_on(world: World) -> None:
+    replayed = world.accept(lane=Lane.URGENT)
+    world.fail(replayed)
+    world.records.open_run(TENANT, replayed.id, replace(another(), lane=Lane.BULK))
+    new = world.accept()
+    world.records.relaunch_all()
+    found = world.records.unstarted(older_than_s=1000, limit=9)
+    assert [(suspect.key.job_id, suspect.lane) for suspect in found] == [
+        (new.id, Lane.NORMAL),
+        (replayed.id, Lane.BULK),
+    ]
+    for job, run in ((replayed, 2), (new, 1)):
+        world.claim(job, run=run)
+    world.pass_time(LEASE_S + 1)
+    assert [suspect.lane for suspect in world.records.lapsed(limit=9)] == [Lane.NORMAL, Lane.BULK]
+
+
+def test_a_run_has_the_lane_of_its_job_unless_another_was_given(world: World) -> None:
+    job = world.accept(lane=Lane.URGENT)
+    world.fail(job)
+    world.records.open_run(TENANT, job.id, replace(another(), lane=Lane.BULK))
+    world.fail(job, run=2)
+    open_run(world, job)
+    assert [run.lane for run in world.records.runs(TENANT, job.id)] == [Lane.URGENT, Lane.BULK, Lane.URGENT]
+    assert world.read(job).lane is Lane.URGENT
 
 
 def test_one_of_two_who_want_another_run_gets_it(world: World) -> None:

@@ -150,9 +150,14 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda world: world.records.request_cancel(tenant_id, self.job(number).id, START))
 
     @precondition(lambda self: self.jobs)
-    @rule(number=some_job, from_stage=st.none() | a_stage, hours=st.integers(1, 3))
-    def open_run(self, number: int, from_stage: str | None, hours: int) -> None:
-        new = NewRun(from_stage, None, deadline_at=START + timedelta(hours=hours), at=START)
+    @rule(
+        number=some_job,
+        from_stage=st.none() | a_stage,
+        hours=st.integers(1, 3),
+        lane=st.none() | st.sampled_from(Lane),
+    )
+    def open_run(self, number: int, from_stage: str | None, hours: int, lane: Lane | None) -> None:
+        new = NewRun(from_stage, None, deadline_at=START + timedelta(hours=hours), at=START, lane=lane)
         self.both(lambda world: world.records.open_run(TENANT, self.job(number).id, new))
 
     @precondition(lambda self: self.jobs)

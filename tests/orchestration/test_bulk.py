@@ -66,6 +66,15 @@ def test_runs_travel_on_the_bulk_lane_whatever_the_lane_of_the_job(office: BulkO
     assert office.world.read(job).lane is Lane.URGENT
 
 
+def test_runs_whose_message_got_lost_come_back_on_the_bulk_lane(office: BulkOffice) -> None:
+    job = office.failed("extract", lane=Lane.URGENT)
+    office.retry_all()
+    office.work.turn()
+    office.records.inner.relaunch_all()
+    (found,) = office.records.inner.unstarted(older_than_s=10_000, limit=10)
+    assert (found.key.job_id, found.lane) == (job.id, Lane.BULK)
+
+
 def test_a_replay_has_its_stage_and_options(office: BulkOffice) -> None:
     job, options = office.done(), Options(processing="detailed")
     office.desk.record(TENANT, BulkVerb.REPLAY, [job.id], from_stage="store", options=options)

@@ -22,7 +22,7 @@ from orchestration.storage.records import SqlRecords
 from orchestration.storage.rows import job_values, run_values, stage_values
 from orchestration.storage.schema import REVISION, jobs, metadata, runs, stages
 from pipeline.errors import RecordsUnavailable
-from pipeline.job import JobError, NewJob
+from pipeline.job import JobError, Lane, NewJob
 from pipeline.runs import RunOrigin
 from stages.contract import Options
 from tests.support.databases import empty_postgresql_url
@@ -174,7 +174,7 @@ def accept_in_version_1(connection: Connection, new: NewJob, error: dict[str, An
     """Only columns that version 1 had."""
     stage_columns = ("reruns", "is_launched")
     connection.execute(insert(jobs), {**job_values(new), "error": error})
-    connection.execute(insert(runs), {**without(run_values(new), "origin", "options"), "error": error})
+    connection.execute(insert(runs), {**without(run_values(new), "origin", "options", "lane"), "error": error})
     connection.execute(insert(stages), [without(row, *stage_columns) for row in stage_values(new)])
 
 
@@ -182,7 +182,7 @@ def test_jobs_of_version_1_are_kept_and_completed(empty_url: str) -> None:
     upgrade_to(empty_url, "0001")
     error = {"code": "dns_failure", "message": "\x00 \ud800", "stage": "fetch", "traceback": "\x00"}
     failed = [new_job(options=Options(processing="detailed")) for _ in range(1001)]
-    sound = new_job()
+    sound = new_job(lane=Lane.URGENT)
     engine = create_engine(empty_url)
     with engine.begin() as connection:
         for job in failed:
@@ -201,7 +201,7 @@ def test_jobs_of_version_1_are_kept_and_completed(empty_url: str) -> None:
         read = records.job(TENANT, job.id)
         assert read is not None
         (run,) = records.runs(TENANT, job.id)
-        assert (run.origin, run.from_stage) == (RunOrigin.SUBMIT, None)
+        assert (run.origin, run.from_stage, run.lane) == (RunOrigin.SUBMIT, None, job.lane)
         assert (read.options, read.error) == (job.options, JobError(**error) if job is not sound else None)
     records.close()
 
