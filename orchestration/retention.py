@@ -6,12 +6,11 @@ between is an object without a row: an orphan, or one that goes with its job.
 
 import logging
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 
 from pipeline.bulk import BulkRecords
-from pipeline.errors import JobNotFound, JobUnfinished, PayloadsUnavailable
+from pipeline.errors import PayloadsUnavailable
 from pipeline.ports import Payloads, Retention
 from stages.contract import Clock
 
@@ -64,12 +63,13 @@ class Retirement:
 
     def _forget_jobs(self, now: datetime) -> int:
         expired = self._records.expired_jobs(now, self._older, JOBS_PER_TURN)
-        for tenant_id, job_id in expired:
-            # It may run again by now, or another keeper was faster.
-            with suppress(JobUnfinished, JobNotFound):
-                self._records.purge(tenant_id, job_id)
-                self._payloads.delete_job(tenant_id, job_id)
-        return len(expired)
+        return sum(self._forget_job(tenant_id, job_id, now) for tenant_id, job_id in expired)
+
+    def _forget_job(self, tenant_id: str, job_id: str, now: datetime) -> bool:
+        if not self._records.purge_expired(job_id, now, self._older):
+            return False
+        self._payloads.delete_job(tenant_id, job_id)
+        return True
 
     # the round: once an hour, over several turns
 

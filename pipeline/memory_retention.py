@@ -24,10 +24,17 @@ class MemoryRetention(MemoryStore):
 
     def expired_jobs(self, at: datetime, older: Retention, limit: int) -> list[tuple[str, str]]:
         """Finished jobs that need not be kept any more."""
-        ends = {state: at - timedelta(seconds=older.kept_s(state)) for state in JobState if state.is_terminal}
         with self._lock:
-            found = [kept.job for state, until in ends.items() for kept in self._finished(state, until)]
+            found = self._expired(at, older)
         return [(job.tenant_id, job.id) for job in found[:limit]]
+
+    def purge_expired(self, job_id: str, at: datetime, older: Retention) -> bool:
+        """Erase a job if it need not be kept any more."""
+        with self._lock:
+            if job_id not in {job.id for job in self._expired(at, older)}:
+                return False
+            del self._kept[job_id]
+            return True
 
     def purge(self, tenant_id: str, job_id: str) -> Job:
         """Erase a finished job."""
@@ -41,6 +48,10 @@ class MemoryRetention(MemoryStore):
         """Which of these are ids of jobs."""
         with self._lock:
             return {job_id for job_id in ids if job_id in self._kept}
+
+    def _expired(self, at: datetime, older: Retention) -> list[Job]:
+        ends = {state: at - timedelta(seconds=older.kept_s(state)) for state in JobState if state.is_terminal}
+        return [kept.job for state, until in ends.items() for kept in self._finished(state, until)]
 
     def _finished(self, state: JobState, until: datetime) -> list[KeptJob]:
         """The oldest first."""

@@ -222,7 +222,13 @@ class Records(Protocol):
         """
 
     def expired_jobs(self, at: datetime, older: Retention, limit: int) -> list[tuple[str, str]]:
-        """Tenant and id of finished jobs that need not be kept any more."""
+        """Tenant and id of finished jobs that need not be kept any more; `purge_expired` erases one of them."""
+
+    def purge_expired(self, job_id: str, at: datetime, older: Retention) -> bool:
+        """Erase a job with all its runs if it need not be kept any more now; returns whether it is erased.
+
+        It may have run again, and even ended again, since it was found.
+        """
 
     def endings(self, after: datetime, before: datetime, *, limit: int) -> Sequence[Job]:
         """Jobs of all tenants that ended in this time, the first one first, both moments included; without stages."""

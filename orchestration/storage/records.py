@@ -214,6 +214,11 @@ class SqlRecords:
         with self._database.read() as connection:
             return retention.expired(connection, at, older, limit)
 
+    def purge_expired(self, job_id: str, at: datetime, older: Retention) -> bool:
+        """Erase a job if it need not be kept any more."""
+        with self._database.write(durable=True) as connection:
+            return retention.purge_expired(connection, job_id, at, older)
+
     def purge(self, tenant_id: str, job_id: str) -> Job:
         """Erase a finished job."""
         with self._database.write(durable=True) as connection:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from itertools import chain
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
 
 from orchestration.storage.records_moves import IS_STAGE, locked_job, of_key, require_job, spelled_out
 from orchestration.storage.records_reading import known_job
@@ -69,11 +69,22 @@ def _distinct(claims: Iterable[Claim | None]) -> list[Claim]:
 
 def expired(connection: Connection, at: datetime, older: Retention, limit: int) -> list[tuple[str, str]]:
     """Tenants and ids of finished jobs that need not be kept."""
-    ends = {state: at - timedelta(seconds=older.kept_s(state)) for state in _TERMINAL}
     found = (
-        connection.execute(_FINISHED, {"state": state, "until": until, "limit": limit}) for state, until in ends.items()
+        connection.execute(_FINISHED, {"state": state, "until": until, "limit": limit})
+        for state, until in _ends(at, older).items()
     )
     return [(row.tenant_id, row.id) for row in chain.from_iterable(found)][:limit]
+
+
+def purge_expired(connection: Connection, job_id: str, at: datetime, older: Retention) -> bool:
+    """Found by a statement of long ago: the one that erases looks at state and age itself."""
+    expired = (and_(jobs.c.state == state, jobs.c.finished_at <= until) for state, until in _ends(at, older).items())
+    return connection.execute(delete(jobs).where(jobs.c.id == job_id, or_(*expired))).rowcount > 0
+
+
+def _ends(at: datetime, older: Retention) -> dict[JobState, datetime]:
+    """Until when a job has to have ended, by how it did, to be kept no more."""
+    return {state: at - timedelta(seconds=older.kept_s(state)) for state in _TERMINAL}
 
 
 def purge(connection: Connection, tenant_id: str, job_id: str) -> Job:

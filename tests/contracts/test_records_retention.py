@@ -232,6 +232,48 @@ def test_a_job_is_either_purged_or_runs_again(world: World) -> None:
             assert isinstance(opened, JobNotFound)
 
 
+def purge_expired(world: World, job: NewJob, days: float) -> bool:
+    return world.records.purge_expired(job.id, START + after(days), OLDER)
+
+
+@pytest.mark.parametrize(("end", "kept_days"), [(finish, 10), (cancel, 10), (run_twice, 30)])
+def test_an_expired_job_is_erased_when_its_time_is_over(
+    world: World, end: Callable[[World, NewJob], None], kept_days: float
+) -> None:
+    job, other = world.accept(), world.accept()
+    end(world, job)
+    assert not purge_expired(world, job, kept_days - 1)
+    assert purge_expired(world, job, kept_days)
+    assert world.records.job(TENANT, job.id) is None
+    assert world.records.runs(TENANT, job.id) == ()
+    assert not purge_expired(world, job, kept_days)
+    assert not purge_expired(world, other, 999)
+    assert world.read(other).state is JobState.QUEUED
+
+
+def test_a_job_that_was_found_and_then_ran_again_is_kept(world: World) -> None:
+    job = world.accept()
+    finish(world, job)
+    assert expired(world, days=10) == [job.id]
+    again(world, job, days=10)
+    assert not purge_expired(world, job, 10)
+    world.do(job, "extract", "store", run=2, at=START + timedelta(days=10))
+    assert not purge_expired(world, job, 10)
+    assert not purge_expired(world, job, 39)
+    assert purge_expired(world, job, 40)
+
+
+def test_an_expired_job_is_either_erased_or_runs_again(world: World) -> None:
+    for _ in range(10):
+        job = world.accept()
+        world.fail(job)
+        erased, opened = at_once(lambda: purge_expired(world, job, 10), lambda: again(world, job))  # noqa: B023
+        if erased is True:
+            assert isinstance(opened, JobNotFound)
+        else:
+            assert (erased, opened, world.read(job).run) == (False, None, 2)
+
+
 # orphans
 
 

@@ -227,6 +227,13 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda world: sorted(map(str, world.records.expire_payloads(at, older, limit=9))))
 
     @precondition(lambda self: self.jobs)
+    @rule(number=some_job, age_s=st.sampled_from([0.0, 3600.0]))
+    def purge_expired(self, number: int, age_s: float) -> None:
+        job, older = self.job(number), Retention(results_s=age_s, intermediates_s=age_s, dead_letters_s=3600.0)
+        if self.both(lambda world: world.records.purge_expired(job.id, START + timedelta(hours=1), older)):
+            self.jobs.remove(job)
+
+    @precondition(lambda self: self.jobs)
     @rule(number=some_job)
     def purge(self, number: int) -> None:
         job = self.job(number)

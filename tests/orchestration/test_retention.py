@@ -111,7 +111,7 @@ def test_the_row_goes_before_the_objects(attic: Attic) -> None:
     assert attic.log.index("expire_payloads") < attic.log.index("delete")
     attic.clock.advance(30 * DAY_S)
     attic.turns()
-    assert attic.log.index("purge") < attic.log.index("delete_job")
+    assert attic.log.index("purge_expired") < attic.log.index("delete_job")
 
 
 def test_a_turn_is_a_few_jobs(attic: Attic) -> None:
@@ -121,7 +121,8 @@ def test_a_turn_is_a_few_jobs(attic: Attic) -> None:
     assert sum(attic.is_known(job) for job in jobs) == 1
 
 
-def test_what_runs_again_in_the_last_moment_stays(attic: Attic) -> None:
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_runs_again_in_the_last_moment_stays(attic: Attic, ends: bool) -> None:
     job = attic.failed()
     attic.clock.advance(90 * DAY_S)
     look = attic.records.inner.expired_jobs
@@ -130,10 +131,12 @@ def test_what_runs_again_in_the_last_moment_stays(attic: Attic) -> None:
         found = look(*args)
         now = attic.clock.now()
         attic.records.inner.open_run(TENANT, job.id, NewRun(None, None, deadline_at=now, at=now))
+        if ends:
+            attic.world.do(job, "extract", "store", run=2, at=now)
         return found
 
     attic.records.inner.expired_jobs = seen_and_then_retried
-    attic.retirement.turn()
+    assert attic.retirement.turn() == 0
     assert (attic.is_known(job), attic.kept(job)) == (True, ["fetch"])
 
 
