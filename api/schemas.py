@@ -133,6 +133,7 @@ class StageView(BaseModel):
     name: str
     status: StageState
     attempts: int = Field(description="Attempts spent; waiting for a busy service spends none.")
+    stale_writes: int = Field(description="Results refused because their worker had been taken for dead.")
     started_at: datetime | None
     finished_at: datetime | None
     duration_s: float | None
@@ -145,6 +146,7 @@ class StageView(BaseModel):
             name=stage.stage,
             status=stage.state,
             attempts=stage.attempts,
+            stale_writes=stage.stale_writes,
             started_at=stage.started_at,
             finished_at=stage.finished_at,
             duration_s=stage.duration_s,

@@ -15,7 +15,7 @@ from pipeline.attempt import Services, attempt
 from pipeline.composition import Catalog
 from pipeline.errors import MachineryFailed
 from pipeline.ids import Delivery, StageKey
-from pipeline.outcome import MACHINERY_DELAY_S, Again, Dead, Done, Early, Outcome, Returned
+from pipeline.outcome import MACHINERY_DELAY_S, Again, Dead, Done, Early, Outcome, Returned, Stale
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,8 @@ def _act(task: Task[..., Any], key: StageKey, outcome: Outcome) -> ClaimMessage:
             raise _again(task, delay_s)
         case Returned(error, claim_key):
             log.warning("%s cannot read %s: %s", key, claim_key, error.code)
+        case Stale(epoch):
+            log.warning("%s: the result of epoch %d is refused, as its hold was taken away", key, epoch)
         case Dead(error):
             log.info("%s failed: %s: %s", key, error.code, error.message)
             if error.traceback:

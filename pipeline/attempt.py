@@ -15,7 +15,7 @@ from pipeline.events import Announcer
 from pipeline.history import RunHistory, read_payload
 from pipeline.ids import Claim, Delivery, Hold, StageKey
 from pipeline.job import Grant, JobError, Refusal, Refused
-from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Returned, Superseded, judge
+from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Returned, Stale, Superseded, judge
 from pipeline.ports import Breakers, Finished, Leases, Outbound, Payloads, Records
 from stages.contract import CODES, CancelToken, Clock, JobFacts, Payload, Scope, Source, Tools
 from stages.contract.errors import Cancelled as JobCancelled
@@ -183,7 +183,7 @@ def _tools(stage: AnyStage, grant: Grant, services: Services, token: CancelToken
 
 
 def _record(hold: Hold, outcome: Outcome, ended: Finished, records: Records) -> Outcome:
-    """Write the outcome down; a hold that is no longer the latest turns it into `Superseded`."""
+    """Write the outcome down; a hold that is no longer the latest turns it into `Stale`."""
     match outcome:
         case Done(claim):
             kept = records.complete(hold, claim, ended)
@@ -195,4 +195,4 @@ def _record(hold: Hold, outcome: Outcome, ended: Finished, records: Records) -> 
             kept = records.lose_input(hold, error, claim_key=claim_key, ended=ended)
         case _:
             return outcome
-    return outcome if kept else Superseded()
+    return outcome if kept else Stale(hold.epoch)

@@ -208,6 +208,8 @@ class StageRecord:
     """Of the latest attempt that did not succeed."""
     reruns: int = 0
     """How often its output was lost and it became ready again."""
+    stale_writes: int = 0
+    """Results refused because their worker had been taken for dead."""
     tries: tuple[Attempt, ...] = ()
     """The latest `RECENT_TRIES` attempts, in order."""
 

@@ -70,6 +70,9 @@ class KeptStage:
         if self.tries and self.tries[-1].outcome is None:
             self.tries[-1] = replace(self.tries[-1], finished_at=at, outcome=outcome, error=error)
 
+    def was_lost(self, epoch: int) -> bool:
+        return any(attempt.epoch == epoch and attempt.outcome == "lost" for attempt in self.tries)
+
     def is_overdue(self, now_s: float, older_than_s: float) -> bool:
         if self.launched_at_s is None:
             return True

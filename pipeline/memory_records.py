@@ -98,7 +98,7 @@ class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, Memo
     def complete(self, hold: Hold, claim: Claim, ended: Finished) -> bool:
         """Record a stage's output and make the next stage ready."""
         with self._lock:
-            stage = self._held(hold)
+            stage = self._held_by_writer(hold)
             if stage is None:
                 return False
             times = {"finished_at": ended.at, "duration_s": ended.duration_s}
@@ -111,7 +111,7 @@ class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, Memo
     def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:
         """Give a stage back to be tried again after a delay."""
         with self._lock:
-            stage = self._held(hold)
+            stage = self._held_by_writer(hold)
             if stage is None:
                 return False
             now_s = self._now_s()
@@ -125,7 +125,7 @@ class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, Memo
     def fail(self, hold: Hold, error: JobError, *, spends: bool, ended: Finished) -> bool:
         """Fail a stage and with it run and job."""
         with self._lock:
-            stage = self._held(hold)
+            stage = self._held_by_writer(hold)
             if stage is None:
                 return False
             spent = stage.record.attempts + spends
@@ -137,7 +137,7 @@ class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, Memo
     def lose_input(self, hold: Hold, error: JobError, *, claim_key: str, ended: Finished) -> bool:
         """Run the stage again whose output is lost, once."""
         with self._lock:
-            stage = self._held(hold)
+            stage = self._held_by_writer(hold)
             if stage is None:
                 return False
             producer = self._kept[hold.key.job_id].producer(claim_key, stage)

@@ -1,6 +1,7 @@
 """What the records in memory keep, and how it is found."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from threading import RLock
 
 from pipeline.errors import JobNotFound
@@ -29,6 +30,13 @@ class MemoryStore:
         stage = self._stage(hold.key)
         current = stage is not None and stage.state is StageState.RUNNING and stage.epoch == hold.epoch
         return stage if current else None
+
+    def _held_by_writer(self, hold: Hold) -> KeptStage | None:
+        """The same, for one who brings a result: one who was taken for dead is counted."""
+        held, stage = self._held(hold), self._stage(hold.key)
+        if held is None and stage is not None and stage.was_lost(hold.epoch):
+            stage.record = replace(stage.record, stale_writes=stage.record.stale_writes + 1)
+        return held
 
     def _is_cancelled(self, key: StageKey) -> bool:
         kept, stage = self._kept.get(key.job_id), self._stage(key)

@@ -63,11 +63,18 @@ class Superseded:
 
 
 @dataclass(frozen=True, slots=True)
+class Stale:
+    """The work was done, and what came of it is refused: its hold was taken away meanwhile."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelled:
     """The job was cancelled."""
 
 
-Outcome = Done | Early | Again | Dead | Returned | Superseded | Cancelled
+Outcome = Done | Early | Again | Dead | Returned | Superseded | Stale | Cancelled
 
 
 def judge(  # noqa: PLR0911  # one line a kind of error

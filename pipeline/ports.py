@@ -131,7 +131,8 @@ class Records(Protocol):
     def complete(self, hold: Hold, claim: Claim, ended: Finished) -> bool:
         """Record a stage's output and make the next stage ready; the last stage finishes run and job.
 
-        Returns False, and changes nothing, when the hold is no longer the latest or the job is over.
+        Returns False, and changes nothing, when the hold is no longer the latest or the job is over. Only of one that
+        was taken from its worker as lost it counts a stale write.
         """
 
     def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:

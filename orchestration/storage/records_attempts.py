@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, Update, bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Update, bindparam, exists, func, insert, or_, select, tuple_, update
 
 from orchestration.storage.records_moves import (
     IS_HELD,
@@ -130,6 +130,12 @@ def _tuple(hold: Hold) -> tuple[str, int, str, int, int]:
 # complete, release, fail
 
 _END_HELD = update(stages).where(IS_HELD).values(attempts=stages.c.attempts + bindparam("spent"))
+_WAS_LOST = exists().where(
+    *(attempts.c[name] == stages.c[name] for name in ("job_id", "run", "stage", "part")),
+    attempts.c.epoch == bindparam("this_epoch"),
+    attempts.c.outcome == "lost",
+)
+_COUNT_STALE = update(stages).where(IS_STAGE, _WAS_LOST).values(stale_writes=stages.c.stale_writes + 1)
 _POSITION = stages.c.position
 _COMPLETE = _END_HELD.values(state=StageState.SUCCEEDED, error=None, **NOT_HELD)
 _RETRY = _END_HELD.values(not_before=now_s() + bindparam("delay_s"), **LAUNCHED_AGAIN)
@@ -194,7 +200,10 @@ def fail(connection: Connection, hold: Hold, error: JobError, *, spends: bool, e
 
 def _end_held(connection: Connection, move: Update, hold: Hold, values: Values, *, spends: bool) -> bool:
     """Write how a held attempt leaves its stage; False when the hold is not valid."""
-    return connection.execute(move, {"spent": int(spends), **values, **of_hold(hold)}).rowcount > 0
+    if connection.execute(move, {"spent": int(spends), **values, **of_hold(hold)}).rowcount > 0:
+        return True
+    connection.execute(_COUNT_STALE, of_hold(hold))
+    return False
 
 
 # lose_input

@@ -135,6 +135,7 @@ def _nothing_done(job_id: str, run: int, tenant_id: str, name: str, position: in
         "relaunches": 0,
         "not_before": 0.0,
         "reruns": 0,
+        "stale_writes": 0,
     }
 
 
@@ -226,6 +227,7 @@ def stage_from(row: AnyRow, tries: Iterable[Attempt] = ()) -> StageRecord:
         claim=claim_from(row.claim),
         error=error_from(row.error),
         reruns=row.reruns,
+        stale_writes=row.stale_writes,
         tries=tuple(tries),
     )
 

@@ -106,6 +106,7 @@ stages = Table(
     Column("claim", DOCUMENT),
     Column("error", DOCUMENT),
     Column("reruns", Integer, nullable=False),
+    Column("stale_writes", Integer, nullable=False),
     PrimaryKeyConstraint("job_id", "run", "stage", "part"),
     ForeignKeyConstraint(["job_id", "run"], ["run.job_id", "run.run"], ondelete="CASCADE"),
 )

@@ -41,6 +41,18 @@ def test_a_running_job_shows_where_it_is(api: Api) -> None:
     assert [attempt["outcome"] for attempt in extract["timeline"]] == [None]
 
 
+def test_a_stage_shows_how_many_results_it_refused_from_workers_taken_for_dead(api: Api) -> None:
+    job_id = api.submit()
+    hold = api.start(job_id, "fetch")
+    api.clock.advance(31)
+    (suspect,) = api.records.lapsed(limit=9)
+    api.records.reclaim(suspect, at=api.clock.now())
+    broken = JobError("dns_failure", "No such host.", "fetch")
+    assert not api.records.fail(hold, broken, spends=True, ended=Finished(api.clock.now(), 1.0))
+    job = api.client.get(f"/v1/jobs/{job_id}").json()
+    assert [stage["stale_writes"] for stage in job["stages"]] == [1, 0, 0, 0]
+
+
 def test_a_done_job_gives_its_document(api: Api) -> None:
     job_id = api.submit()
     document = api.finish(job_id, *STAGES)

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from pipeline.ids import Hold
-from pipeline.job import RECENT_TRIES, Attempt, JobState, Refusal, Refused, StageState
+from pipeline.job import MAX_LOSSES, RECENT_TRIES, Attempt, JobState, Refusal, Refused, StageState
 from pipeline.ports import Finished, Records, Renewal
-from tests.support.jobs import BROKEN, LEASE_S, STAGES, TENANT, World, ended, key_of, new_job, output_of
+from tests.support.jobs import BROKEN, LEASE_S, STAGES, TENANT, World, ended, key_of, new_job, output_of, refused_once
 from tests.support.tools import START
 
 LATER = START + timedelta(seconds=60)
@@ -267,6 +267,7 @@ ENDINGS: dict[str, Callable[[Records, Hold, Finished], bool]] = {
     "complete": lambda records, hold, end: records.complete(hold, output_of("late"), end),
     "release": lambda records, hold, end: records.release(hold, BROKEN, delay_s=0, spends=True, ended=end),
     "fail": lambda records, hold, end: records.fail(hold, BROKEN, spends=True, ended=end),
+    "lose_input": lambda records, hold, end: records.lose_input(hold, BROKEN, claim_key="no/such", ended=end),
 }
 
 
@@ -285,7 +286,27 @@ def test_a_zombie_cannot_overwrite_the_one_that_replaced_it(world: World, ending
     world.hold(job)
     before = world.read(job)
     assert not ending(world.records, zombie, ended(99))
-    assert world.read(job) == before
+    assert world.read(job) == refused_once(before, "fetch")
+
+
+def test_what_a_worker_brings_that_was_taken_for_dead_is_counted(world: World, ending: Ending) -> None:
+    """Whether the stage waits for another, was done by another or was given up."""
+    job = world.accept()
+    for losses in range(1, MAX_LOSSES + 1):
+        world.records.reclaim(world.lapse(job), at=START)
+        assert not ending(world.records, Hold(key_of(job), losses), ended(99))
+    assert not ending(world.records, Hold(key_of(job), 1), ended(99))
+    stage = world.stage(job)
+    assert (stage.state, stage.stale_writes) == (StageState.FAILED, MAX_LOSSES + 1)
+
+
+def test_a_cancelled_or_late_worker_was_not_taken_for_dead(world: World, ending: Ending) -> None:
+    cancelled, late = world.accept(), world.accept(deadline_at=START)
+    holds = [world.hold(job) for job in (cancelled, late)]
+    world.records.request_cancel(TENANT, cancelled.id, START)
+    world.records.expire(at=START, limit=9)
+    assert not any(ending(world.records, hold, ended(99)) for hold in holds)
+    assert [world.stage(job).stale_writes for job in (cancelled, late)] == [0, 0]
 
 
 def test_a_lapsed_hold_is_good_until_it_is_reclaimed(world: World, ending: Ending) -> None:

@@ -128,6 +128,24 @@ def test_one_that_another_worker_owns_ends_here(monkeypatch: pytest.MonkeyPatch)
     assert not here.broker.all_waiting()
 
 
+def test_a_result_that_is_refused_is_logged_with_its_epoch(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Overtaken(Deployment):
+        def script(self, source: Source, tools: Tools) -> Article:
+            self.bench.clock.advance(self.bench.leases.lease_s + 1)
+            (suspect,) = self.bench.records.lapsed(limit=10)
+            assert self.bench.records.reclaim(suspect, at=self.bench.clock.now())
+            return ARTICLE
+
+    here = Overtaken(monkeypatch)
+    assert here.work() == "IGNORED"
+    assert not here.broker.all_waiting()
+    (line,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert line.getMessage().startswith(f"{here.job.id}:1:read:0: the result of epoch 1 is refused")
+    assert here.bench.stage(here.job, "read").stale_writes == 1
+
+
 def test_a_message_that_a_worker_died_with_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     here = Deployment(monkeypatch)
     here.bench.claim(here.job, "read")

@@ -9,7 +9,7 @@ from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
 from pipeline.ids import Delivery, Hold
 from pipeline.job import MAX_LOSSES, JobSource, JobState, NewJob, StageState
 from pipeline.memory import MemoryBreakers
-from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Returned, Superseded
+from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Returned, Stale, Superseded
 from stages.contract import Article, Document, Options, Permanent, Postponed, RetryPolicy, Source, Tools, Transient
 from tests.support.bench import Bench
 from tests.support.catalogs import ARTICLE, FIVE, five_stages, scripted
@@ -381,9 +381,10 @@ def test_a_worker_that_was_replaced_changes_nothing_however_it_ends(error: Excep
     holds: list[Hold] = []
     bench = bench_of(overtaken)
     job = bench.accept()
-    assert bench.attempt(job, "read") == Superseded()
+    assert bench.attempt(job, "read") == Stale(epoch=1)
     record = bench.stage(job, "read")
     assert (record.state, record.claim, record.attempts) == (StageState.RUNNING, None, 0)
+    assert record.stale_writes == 1
     assert bench.records.complete(holds[0], output_of("read"), ended())
     assert bench.stage(job, "read").claim == output_of("read")
 
@@ -413,7 +414,7 @@ def test_a_job_cancelled_in_the_middle_keeps_nothing(notices: bool) -> None:
 
     bench = bench_of(called_off)
     job = bench.accept()
-    assert bench.attempt(job, "read") == (Cancelled() if notices else Superseded())
+    assert bench.attempt(job, "read") == (Cancelled() if notices else Stale(epoch=1))
     assert bench.read(job).state is JobState.CANCELLED
     assert bench.stage(job, "read").claim is None
 

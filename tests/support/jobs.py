@@ -59,6 +59,12 @@ def key_of(job: NewJob, stage: str = STAGES[0], run: int = 1) -> StageKey:
     return StageKey(job.id, run, stage)
 
 
+def refused_once(job: Job, stage: str) -> Job:
+    """The same job after one stale write of a stage."""
+    counted = (replace(each, stale_writes=each.stale_writes + (each.stage == stage)) for each in job.stages)
+    return replace(job, stages=tuple(counted))
+
+
 @dataclass(frozen=True)
 class World:
     """Records under test, with a way to let time pass on their own clock."""
