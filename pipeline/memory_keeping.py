@@ -82,7 +82,7 @@ class MemoryKeeping(MemoryStore):
             for stage in running:
                 stage.become(StageState.READY)
                 stage.launched_at_s = None
-                stage.cut_off("lost", at)
+                stage.cut_off("lost", at, worker_lost(stage.key.stage, stage.record.losses))
             for stage in stages:
                 if stage.state is StageState.READY and stage.epoch > 0:
                     stage.launched_at_s = None

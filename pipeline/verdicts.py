@@ -23,7 +23,8 @@ def why_refused(job: Job | None, stage: StageRecord | None, *, run: int, now_s: 
 
 
 def worker_lost(stage: str, losses: int) -> JobError:
-    """The error of an attempt whose worker died; `losses` counts this one.
+    """The error of an attempt whose worker died; `losses` are those that count, this one included unless a whole stack
+    died with it.
 
     >>> worker_lost("extract", 1).message
     'The worker running "extract" died or was cut off.'

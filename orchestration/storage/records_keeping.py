@@ -13,7 +13,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    tuple_,
     update,
 )
 
@@ -35,7 +34,7 @@ from orchestration.storage.records_moves import (
     spelled_out,
 )
 from orchestration.storage.rows import suspect_from
-from orchestration.storage.schema import attempts, jobs, runs, stages
+from orchestration.storage.schema import jobs, runs, stages
 from orchestration.storage.types import now_s
 from pipeline.ids import Hold, StageKey
 from pipeline.job import MAX_LOSSES, JobState, Lane, StageState, Suspect, priority_of, stage_sources
@@ -162,9 +161,9 @@ def expire(connection: Connection, job_id: str, at: datetime) -> bool:
 
 def resume_interrupted(connection: Connection, at: datetime) -> int:
     running = stages.c.state == spelled_out(StageState.RUNNING)
-    held = select(stages.c.job_id, stages.c.run, stages.c.stage, stages.c.part, stages.c.epoch).where(running)
-    attempt_key = tuple_(attempts.c.job_id, attempts.c.run, attempts.c.stage, attempts.c.part, attempts.c.epoch)
-    connection.execute(update(attempts).where(attempt_key.in_(held)).values(outcome="lost", finished_at=at))
+    for row in connection.execute(select(stages).where(running)).all():
+        hold = Hold(StageKey(row.job_id, row.run, row.stage, row.part), row.epoch)
+        end_attempt(connection, hold, "lost", at, error=worker_lost(row.stage, row.losses))
     ready = {"state": StageState.READY, "launched_at": None, **NOT_HELD}
     resumed = connection.execute(update(stages).where(running).values(ready)).rowcount
     # The message of a stage that waits to be tried again was held by a worker, and died with it.

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from pipeline.job import MAX_LOSSES, JobState, StageState
+from pipeline.verdicts import worker_lost
 from tests.support.jobs import BROKEN, LEASE_S, MESSAGE, STAGES, TENANT, World, ended, key_of, output_of
 from tests.support.tools import START
 
@@ -96,7 +97,7 @@ def test_interrupted_stages_are_ready_at_once_and_nothing_is_counted(world: Worl
     stage = world.stage(interrupted, "extract")
     assert (stage.state, stage.losses, stage.attempts, stage.launches) == (StageState.READY, 0, 0, 1)
     (attempt,) = stage.tries
-    assert (attempt.outcome, attempt.finished_at, attempt.error) == ("lost", LATER, None)
+    assert (attempt.outcome, attempt.finished_at, attempt.error) == ("lost", LATER, worker_lost("extract", 0))
     assert overdue(world) == [interrupted.id]
     assert not world.records.complete(hold, output_of("extract"), ended())
     assert [world.read(job) for job in (queued, done)] == others
