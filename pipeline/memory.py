@@ -48,7 +48,7 @@ class MemoryPayloads:
             try:
                 self.get(claim)
             except PayloadCorrupt:
-                self.objects[f"quarantine/{claim.key}"] = self.objects.pop(claim.key)
+                self.objects[f".quarantine/{claim.key}"] = self.objects.pop(claim.key)
 
     def delete_job(self, tenant_id: str, job_id: str) -> None:
         """Remove all objects of a job."""
@@ -71,10 +71,10 @@ class MemoryPayloads:
 def _job_of(key: str) -> tuple[str, str]:
     """The tenant and job in a key.
 
-    >>> _job_of("default/0198/1/fetch.0-e3b0"), _job_of("quarantine/default/0198/1/fetch.0-e3b0")
+    >>> _job_of("default/0198/1/fetch.0-e3b0"), _job_of(".quarantine/default/0198/1/fetch.0-e3b0")
     (('default', '0198'), ('default', '0198'))
     """
-    tenant_id, job_id, *_ = key.removeprefix("quarantine/").split("/")
+    tenant_id, job_id, *_ = key.removeprefix(".quarantine/").split("/")
     return tenant_id, job_id
 
 

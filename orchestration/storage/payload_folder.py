@@ -22,8 +22,8 @@ else:
 
 _INCOMING = ".incoming"
 """Where files are written before they get their name; no key can begin with a dot."""
-QUARANTINE = "quarantine"
-"""Where objects are kept that were not what was claimed."""
+_QUARANTINE = ".quarantine"
+"""Where objects are kept that were not what was claimed; for the same reason no tenant can have this name."""
 _PROBE = "_probe/check"
 
 
@@ -61,7 +61,7 @@ class PayloadFolder:
                 self._path(claim).unlink()
 
     def quarantine(self, claim: Claim) -> None:
-        """Put an object that is not what was claimed aside, under `quarantine/`."""
+        """Put an object that is not what was claimed aside, under `.quarantine/`."""
         try:
             self.get(claim)
         except PayloadMissing:
@@ -73,7 +73,7 @@ class PayloadFolder:
         """Remove all objects of a job, those put aside first: they would be missed without the others."""
         if not is_payload_key(f"{tenant_id}/{job_id}"):
             return
-        for base in (self._root / QUARANTINE, self._root):
+        for base in (self._root / _QUARANTINE, self._root):
             with self._usable(), suppress(FileNotFoundError):
                 shutil.rmtree(base / tenant_id / job_id)
 
@@ -112,10 +112,8 @@ class PayloadFolder:
             raise PayloadMissing(claim.key) from None
 
     def _job_folders(self) -> Iterator[Path]:
-        yield from (self._root / QUARANTINE).glob("*/*/")
-        for tenant in self._root.glob("[!.]*/"):
-            if tenant.name != QUARANTINE:
-                yield from tenant.glob("*/")
+        yield from (self._root / _QUARANTINE).glob("*/*/")
+        yield from self._root.glob("[!.]*/*/")
 
     def _is_sound(self, claim: Claim) -> bool:
         """A damaged object must be written again: what re-runs a stage usually gives the same bytes."""
@@ -142,7 +140,7 @@ class PayloadFolder:
             raise
 
     def _put_aside(self, claim: Claim) -> None:
-        aside = self._root / QUARANTINE / claim.key
+        aside = self._root / _QUARANTINE / claim.key
         with self._usable(), suppress(FileNotFoundError):
             _make_folders(aside.parent)
             self._path(claim).replace(aside)

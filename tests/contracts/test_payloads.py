@@ -114,6 +114,15 @@ def test_the_store_names_the_jobs_it_holds_something_of(payloads: Payloads) -> N
     assert sorted(payloads.jobs(older_than_s=-1)) == [("default", "one"), ("theirs", "two")]
 
 
+def test_a_tenant_may_have_any_name_that_a_key_can_have(payloads: Payloads) -> None:
+    claims = [payloads.put(f"{tenant}/01a1fb67/1/fetch.0", DATA, "text/plain") for tenant in ("default", "quarantine")]
+    payloads.quarantine(replace(claims[0], size=1))
+    assert sorted(payloads.jobs(older_than_s=-1)) == [JOB, ("quarantine", "01a1fb67")]
+    payloads.delete_job(*JOB)
+    assert list(payloads.jobs(older_than_s=-1)) == [("quarantine", "01a1fb67")]
+    assert payloads.get(claims[1]) == DATA
+
+
 def test_a_job_that_wrote_lately_is_not_named(payloads: Payloads) -> None:
     payloads.put(KEY, DATA, "text/plain")
     assert list(payloads.jobs(older_than_s=60)) == []
@@ -130,6 +139,7 @@ WRONG_KEYS = [
     "",
     "one",
     "/etc/passwd",
+    ".quarantine/a/b",
     "a/../b",
     "../a/b",
     "a//b",

@@ -252,8 +252,7 @@ def _judge_objects(scene: Scene, verdict: Verdict) -> None:
     # Content is stored before its job is recorded, so an unanswered submission may leave some.
     if len(orphans) > scene.fleet.told.refused + scene.fleet.told.unanswered:
         verdict.failures.append(f"I5 objects of no job: {orphans[:5]}")
-    missing = [key for key in known - stored if not key.startswith("quarantine/")]
-    if missing:
+    if missing := list(known - stored):
         verdict.failures.append(f"I5 outputs are missing: {missing[:5]}")
     verdict.duplicate_objects = len(stored - known) - len(orphans)
 
@@ -261,7 +260,7 @@ def _judge_objects(scene: Scene, verdict: Verdict) -> None:
 def _objects(root: Path) -> Iterable[str]:
     for path in root.rglob("*"):
         key = path.relative_to(root).as_posix()
-        if path.is_file() and not key.startswith((".incoming", "_probe", "quarantine/")):
+        if path.is_file() and not key.startswith((".incoming", ".quarantine", "_probe")):
             yield key
 
 

@@ -108,8 +108,8 @@ def test_a_damaged_object_is_kept_aside_to_be_looked_into(folder: PayloadFolder,
     claim = folder.put(KEY, DATA, "text/plain")
     (root / claim.key).write_bytes(b"damaged")
     folder.quarantine(claim)
-    assert files(root) == [root / "quarantine" / claim.key]
-    assert (root / "quarantine" / claim.key).read_bytes() == b"damaged"
+    assert files(root) == [root / ".quarantine" / claim.key]
+    assert (root / ".quarantine" / claim.key).read_bytes() == b"damaged"
     with pytest.raises(PayloadMissing):
         folder.get(claim)
 
