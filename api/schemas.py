@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from orchestration.submit import Submission
+from pipeline.bulk import BulkPage
 from pipeline.composition import MAX_STAGES
 from pipeline.definition import DEFAULT_PIPELINE
 from pipeline.job import Attempt, Job, JobError, JobState, Lane, StageRecord, StageState
@@ -183,6 +184,7 @@ class JobView(JobSummary):
     progress: int = Field(ge=0, le=100, description="In percent.")
     attempts: int = Field(description="Attempts spent on all stages.")
     deadline_at: datetime
+    discarded_at: datetime | None = Field(description="When this failed job was taken off the dead letters.")
     result_url: str | None = Field(description="Where the result is, once there is one.")
     stages: list[StageView]
 
@@ -196,13 +198,14 @@ class JobView(JobSummary):
             progress=job.progress,
             attempts=sum(stage.attempts for stage in job.stages),
             deadline_at=job.deadline_at,
+            discarded_at=job.discarded_at,
             result_url=result_url(job.id, run) if job.state is JobState.SUCCEEDED else None,
             stages=[StageView.of(stage) for stage in job.stages],
         )
 
 
 class PageQuery(BaseModel):
-    """Which page of a listing is asked for."""
+    """Which page of a listing is asked for, by the ids of what is listed."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -211,14 +214,14 @@ class PageQuery(BaseModel):
 
     @property
     def before(self) -> str | None:
-        """The job that the page before ended with."""
+        """What the page before ended with."""
         return None if self.cursor is None else str(self.cursor)
 
-    def after(self, page: Page, path: str) -> str | None:
+    def after(self, page: Page | BulkPage, path: str) -> str | None:
         """Where the page after this one is; None when this is the last one."""
         if not page.more:
             return None
-        following = self.model_copy(update={"cursor": UUID(page.jobs[-1].id)})
+        following = self.model_copy(update={"cursor": UUID(page.last_id)})
         return f"{path}?{urlencode(following.model_dump(mode='json', exclude_none=True))}"
 
 

@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from api.schemas import JobSummary, StageName
+from api.schemas import JobSummary, PageQuery, StageName
 from orchestration.bulk import Preview
-from pipeline.bulk import BulkAction, BulkFailure, BulkOutcome, BulkState, BulkVerb
+from pipeline.bulk import BulkAction, BulkFailure, BulkOutcome, BulkPage, BulkState, BulkVerb
 from pipeline.job import JobState
 from pipeline.ports import JobFilter
 from stages.contract import Options
 
 MAX_IDS = 1000
+BULK_ACTIONS = "/v1/bulk-actions"
 FITTING = {
     BulkVerb.RETRY: (JobState.FAILED, JobState.CANCELLED),
     BulkVerb.REPLAY: (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED),
@@ -117,8 +118,8 @@ class BulkFailureView(BaseModel):
         return cls(job_id=failure.job_id, code=failure.code, message=failure.message)
 
 
-class BulkActionView(BaseModel):
-    """An action, and how far it has come."""
+class BulkActionSummary(BaseModel):
+    """An action in a listing, and how far it has come."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -130,29 +131,53 @@ class BulkActionView(BaseModel):
     done: int = Field(description="Jobs it was done to; how their new runs end is not counted here.")
     failed: int = Field(description="Jobs it could not be done to.")
     reasons: dict[str, int] = Field(description="The failed ones by code.")
-    failures: list[BulkFailureView] = Field(description="The first hundred of the failed ones.")
     created_at: datetime
     finished_at: datetime | None
     url: str
 
     @classmethod
     def of(cls, action: BulkAction) -> Self:
-        return cls(
-            id=action.id,
-            action=action.verb,
-            from_stage=action.from_stage,
-            status=action.state,
-            total=action.total,
-            done=action.counts.get(BulkOutcome.DONE, 0),
-            failed=action.counts.get(BulkOutcome.FAILED, 0),
-            reasons=dict(action.reasons),
-            failures=[BulkFailureView.of(failure) for failure in action.failures],
-            created_at=action.created_at,
-            finished_at=action.finished_at,
-            url=bulk_url(action.id),
-        )
+        return cls(**_common(action))
+
+
+class BulkActionView(BulkActionSummary):
+    """An action, and how far it has come."""
+
+    failures: list[BulkFailureView] = Field(description="The first hundred of the failed ones.")
+
+    @classmethod
+    def of(cls, action: BulkAction) -> Self:
+        return cls(**_common(action), failures=[BulkFailureView.of(failure) for failure in action.failures])
+
+
+class BulkActionPage(BaseModel):
+    """One page of actions, newest first."""
+
+    items: list[BulkActionSummary]
+    next: str | None = Field(description="Where the next page is; null on the last one.")
+
+    @classmethod
+    def of(cls, page: BulkPage, query: PageQuery) -> Self:
+        items = [BulkActionSummary.of(action) for action in page.actions]
+        return cls(items=items, next=query.after(page, BULK_ACTIONS))
 
 
 def bulk_url(action_id: str) -> str:
     """Where an action is found."""
-    return f"/v1/bulk-actions/{action_id}"
+    return f"{BULK_ACTIONS}/{action_id}"
+
+
+def _common(action: BulkAction) -> dict[str, Any]:
+    return {
+        "id": action.id,
+        "action": action.verb,
+        "from_stage": action.from_stage,
+        "status": action.state,
+        "total": action.total,
+        "done": action.counts.get(BulkOutcome.DONE, 0),
+        "failed": action.counts.get(BulkOutcome.FAILED, 0),
+        "reasons": dict(action.reasons),
+        "created_at": action.created_at,
+        "finished_at": action.finished_at,
+        "url": bulk_url(action.id),
+    }

@@ -94,7 +94,7 @@ class BulkAction:
     reasons: Mapping[str, int]
     """Failures by their codes."""
     failures: tuple[BulkFailure, ...]
-    """The first `SHOWN_FAILURES`, by the id of the job."""
+    """The first `SHOWN_FAILURES`, by the id of the job; empty in listings."""
     acted_at: datetime | None
     """The latest job's turn."""
 
@@ -116,6 +116,19 @@ class BulkAction:
         return self.aborted_at
 
 
+@dataclass(frozen=True, slots=True)
+class BulkPage:
+    """One page of a listing."""
+
+    actions: tuple[BulkAction, ...]
+    more: bool
+
+    @property
+    def last_id(self) -> str:
+        """Of the action it ends with."""
+        return self.actions[-1].id
+
+
 class BulkRecords(Records, Protocol):
     """The records, with what they keep of bulk actions."""
 
@@ -124,6 +137,9 @@ class BulkRecords(Records, Protocol):
 
     def bulk(self, tenant_id: str, action_id: str) -> BulkAction | None:
         """An action; None when there is none such."""
+
+    def bulks(self, tenant_id: str, *, before: str | None, limit: int) -> BulkPage:
+        """Actions, newest first, without their failures. `before` is the id of the last action of the page before."""
 
     def abort_bulk(self, tenant_id: str, action_id: str, at: datetime) -> BulkAction:
         """Drop the jobs that wait for their turn; changes nothing once none do. Raises `BulkActionNotFound`."""

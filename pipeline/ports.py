@@ -37,6 +37,11 @@ class Page:
     jobs: tuple[Job, ...]
     more: bool
 
+    @property
+    def last_id(self) -> str:
+        """Of the job it ends with."""
+        return self.jobs[-1].id
+
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:

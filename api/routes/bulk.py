@@ -1,10 +1,13 @@
 """Actions on many jobs."""
 
-from fastapi import APIRouter, Depends, Response, status
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response, status
 
 from api.dependencies import Services, Tenant, require_json
 from api.routes.jobs import SUBMIT_RETRY_AFTER_S, problems
-from api.schemas_bulk import BulkActionView, BulkRequest, PreviewView, bulk_url
+from api.schemas import PageQuery
+from api.schemas_bulk import BulkActionPage, BulkActionView, BulkRequest, PreviewView, bulk_url
 from pipeline.errors import BulkActionNotFound
 
 router = APIRouter(prefix="/v1", tags=["bulk actions"], responses={"default": problems})
@@ -35,6 +38,12 @@ def act(request: BulkRequest, response: Response, services: Services, tenant: Te
     response.headers["Location"] = bulk_url(action.id)
     response.headers["Retry-After"] = str(SUBMIT_RETRY_AFTER_S)
     return BulkActionView.of(action)
+
+
+@router.get("/bulk-actions", response_model=BulkActionPage, responses={422: problems})
+def listing(services: Services, tenant: Tenant, query: Annotated[PageQuery, Query()]) -> BulkActionPage:
+    """Actions, newest first."""
+    return BulkActionPage.of(services.records.bulks(tenant, before=query.before, limit=query.limit), query)
 
 
 @router.get("/bulk-actions/{action_id}", response_model=BulkActionView, responses={404: problems})

@@ -17,7 +17,7 @@ from orchestration.storage import records_runs as runs
 from orchestration.storage.engine import Database
 from orchestration.storage.migrate import current_revision
 from orchestration.storage.schema import REVISION
-from pipeline.bulk import BulkAction, BulkFailure, BulkItem, NewBulkAction
+from pipeline.bulk import BulkAction, BulkFailure, BulkItem, BulkPage, NewBulkAction
 from pipeline.errors import RecordsUnavailable
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey, canonical_uuid
@@ -245,6 +245,11 @@ class SqlRecords:
         """An action."""
         with self._database.read() as connection:
             return bulk_actions.read(connection, tenant_id, action_id)
+
+    def bulks(self, tenant_id: str, *, before: str | None, limit: int) -> BulkPage:
+        """Actions, newest first, without their failures."""
+        with self._database.read() as connection:
+            return bulk_actions.page(connection, tenant_id, before, limit)
 
     def abort_bulk(self, tenant_id: str, action_id: str, at: datetime) -> BulkAction:
         """Drop the jobs that wait for their turn."""

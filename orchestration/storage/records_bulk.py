@@ -1,7 +1,8 @@
 """Bulk actions: which jobs, whose turn it is, what became of each."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, null, select, update
@@ -19,6 +20,7 @@ from pipeline.bulk import (
     BulkFailure,
     BulkItem,
     BulkOutcome,
+    BulkPage,
     BulkVerb,
     NewBulkAction,
 )
@@ -54,7 +56,21 @@ def read(connection: Connection, tenant_id: str, action_id: str) -> BulkAction |
     known_id = canonical_uuid(action_id)
     this_one = and_(bulk_actions.c.id == known_id, bulk_actions.c.tenant_id == tenant_id)
     row = connection.execute(select(bulk_actions).where(this_one)).first()
-    return None if row is None else _action_from(connection, row)
+    if row is None:
+        return None
+    (action,) = _actions_from(connection, [row])
+    return replace(action, failures=_failures(connection, action.id))
+
+
+def page(connection: Connection, tenant_id: str, before: str | None, limit: int) -> BulkPage:
+    wanted = select(bulk_actions).where(bulk_actions.c.tenant_id == tenant_id)
+    if before is not None:
+        ceiling = canonical_uuid(before)
+        if ceiling is None:
+            return BulkPage((), more=False)
+        wanted = wanted.where(bulk_actions.c.id < ceiling)
+    rows = connection.execute(wanted.order_by(bulk_actions.c.id.desc()).limit(limit + 1)).all()
+    return BulkPage(tuple(_actions_from(connection, rows[:limit])), more=len(rows) > limit)
 
 
 def _required(connection: Connection, tenant_id: str, action_id: str) -> BulkAction:
@@ -64,16 +80,20 @@ def _required(connection: Connection, tenant_id: str, action_id: str) -> BulkAct
     return action
 
 
-def _action_from(connection: Connection, row: AnyRow) -> BulkAction:
-    of_action = bulk_items.c.action_id == row.id
-    counted = (bulk_items.c.outcome, bulk_items.c.code)
-    groups = connection.execute(
+def _actions_from(connection: Connection, rows: Sequence[AnyRow]) -> list[BulkAction]:
+    """The actions of these rows, without their failures."""
+    counted = (bulk_items.c.action_id, bulk_items.c.outcome, bulk_items.c.code)
+    groups: dict[str, list[AnyRow]] = defaultdict(list)
+    for group in connection.execute(
         select(*counted, func.count().label("jobs"), func.max(bulk_items.c.acted_at).label("acted_at"))
-        .where(of_action)
+        .where(bulk_items.c.action_id.in_([row.id for row in rows]))
         .group_by(*counted)
-    ).all()
-    failed = and_(of_action, bulk_items.c.outcome == BulkOutcome.FAILED)
-    shown = select(bulk_items).where(failed).order_by(bulk_items.c.job_id).limit(SHOWN_FAILURES)
+    ):
+        groups[group.action_id].append(group)
+    return [_action_from(row, groups[row.id]) for row in rows]
+
+
+def _action_from(row: AnyRow, groups: Sequence[AnyRow]) -> BulkAction:
     counts: Counter[BulkOutcome | None] = Counter()
     for group in groups:
         counts[group.outcome] += group.jobs
@@ -86,9 +106,15 @@ def _action_from(connection: Connection, row: AnyRow) -> BulkAction:
         aborted_at=row.aborted_at,
         counts=counts,
         reasons={group.code: group.jobs for group in groups if group.code is not None},
-        failures=tuple(BulkFailure(each.job_id, each.code, each.message) for each in connection.execute(shown)),
+        failures=(),
         acted_at=max((group.acted_at for group in groups if group.acted_at is not None), default=None),
     )
+
+
+def _failures(connection: Connection, action_id: str) -> tuple[BulkFailure, ...]:
+    failed = and_(bulk_items.c.action_id == action_id, bulk_items.c.outcome == BulkOutcome.FAILED)
+    shown = select(bulk_items).where(failed).order_by(bulk_items.c.job_id).limit(SHOWN_FAILURES)
+    return tuple(BulkFailure(each.job_id, each.code, each.message) for each in connection.execute(shown))
 
 
 def _options_from(row: AnyRow) -> Options | None:

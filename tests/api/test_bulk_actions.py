@@ -135,6 +135,26 @@ def test_an_action_can_be_aborted_and_says_so(api: Api) -> None:
     assert turn(api) == 0
 
 
+def test_actions_are_listed_in_pages_the_newest_first(api: Api) -> None:
+    failed(api)
+    views = []
+    for _ in range(3):
+        api.clock.advance(1)
+        views.append(act(api, **DEAD).json())
+    first = api.client.get("/v1/bulk-actions?limit=2").json()
+    for view in views:
+        assert view.pop("failures") == []
+    assert first["items"] == [views[2], views[1]]
+    second = api.client.get(first["next"]).json()
+    assert (second["items"], second["next"]) == ([views[0]], None)
+
+
+@pytest.mark.parametrize(("query", "field"), [("limit=0", "limit"), ("cursor=x", "cursor"), ("code=no", "code")])
+def test_a_page_that_makes_no_sense_is_refused(api: Api, query: str, field: str) -> None:
+    problem = problem_of(api.client.get(f"/v1/bulk-actions?{query}"))
+    assert (problem["code"], [error["field"] for error in problem["errors"]]) == ("invalid_request", [field])
+
+
 @pytest.mark.parametrize("action_id", [UNKNOWN, "nope"])
 def test_an_action_that_is_not_there_is_not_found(api: Api, action_id: str) -> None:
     url = f"/v1/bulk-actions/{action_id}"

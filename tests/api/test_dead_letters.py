@@ -97,7 +97,9 @@ def test_a_discarded_letter_is_none_any_more_and_the_job_stays(api: Api) -> None
     gone = api.client.get(f"/v1/dead-letters/{job_id}")
     assert (gone.status_code, problem_of(gone)["code"]) == (404, "dead_letter_not_found")
     assert "discarded" in problem_of(gone)["detail"]
-    assert api.client.get(f"/v1/jobs/{job_id}").json()["status"] == "failed"
+    job = api.client.get(f"/v1/jobs/{job_id}").json()
+    assert (job["status"], job["discarded_at"]) == ("failed", job["finished_at"])
+    assert api.client.get(f"/v1/jobs/{failed(api)}").json()["discarded_at"] is None
 
 
 def test_what_did_not_fail_is_no_letter(api: Api) -> None:

@@ -17,6 +17,7 @@ ROUTES = {
     ("/v1/jobs/{job_id}/replay", "post"): RERUN | WITH_BODY,
     ("/v1/jobs/{job_id}/runs", "get"): {"200", "404", "default"},
     ("/v1/jobs/bulk-actions", "post"): {"200", "202", "503", "default"} | WITH_BODY,
+    ("/v1/bulk-actions", "get"): {"200", "422", "default"},
     ("/v1/bulk-actions/{action_id}", "get"): {"200", "404", "default"},
     ("/v1/bulk-actions/{action_id}/abort", "post"): {"200", "404", "default"},
     ("/v1/dead-letters", "get"): {"200", "422", "default"},

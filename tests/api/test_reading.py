@@ -248,6 +248,7 @@ def test_what_has_ended_cannot_be_cancelled(api: Api) -> None:
     ("method", "path", "broken"),
     [
         ("GET", "/v1/jobs", "jobs"),
+        ("GET", "/v1/bulk-actions", "bulks"),
         ("GET", f"/v1/jobs/{UNKNOWN}", "job"),
         ("GET", f"/v1/jobs/{UNKNOWN}/result", "job"),
         ("DELETE", f"/v1/jobs/{UNKNOWN}", "request_cancel"),

@@ -210,6 +210,32 @@ def test_actions_of_others_are_not_found(world: World, records: Any) -> None:
             records.abort_bulk(tenant_id, action_id, LATER)
 
 
+def test_actions_are_listed_in_pages_the_newest_first(world: World, records: Any) -> None:
+    failed(world)
+    unfinished = world.accept()
+    actions = [
+        record(records, BulkVerb.RETRY, ids, created_at=LATER + timedelta(seconds=age))
+        for age, ids in enumerate(([unfinished.id], FAILED, [], [unfinished.id, new_job().id]))
+    ]
+    act(records)
+    records.abort_bulk(TENANT, record(records, BulkVerb.CANCEL, [unfinished.id], created_at=START).id, LATER)
+    first = records.bulks(TENANT, before=None, limit=3)
+    second = records.bulks(TENANT, before=first.last_id, limit=3)
+    assert (first.more, second.more) == (True, False)
+    assert [action.id for action in first.actions] == [action.id for action in actions[:0:-1]]
+    for action in (*first.actions, *second.actions):
+        assert action == replace(records.bulk(TENANT, action.id), failures=())
+    assert [action.state for action in second.actions] == [BulkState.FINISHED, BulkState.ABORTED]
+    assert second.actions[0].reasons == {"job_unfinished": 1}
+
+
+@pytest.mark.parametrize(("tenant_id", "before"), [("theirs", None), (TENANT, "nonsense"), (TENANT, new_job().id)])
+def test_there_are_no_actions_of_others_nor_before_the_first(world: World, tenant_id: str, before: str | None) -> None:
+    record(world.records, BulkVerb.RETRY)
+    page = world.records.bulks(tenant_id, before=before, limit=9)
+    assert (page.actions, page.more) == ((), False)
+
+
 def test_jobs_of_others_are_not_meant(world: World, records: Any) -> None:
     theirs = world.accept(tenant_id="theirs")
     world.fail(theirs)
