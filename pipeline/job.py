@@ -277,6 +277,8 @@ class Grant:
     """All stages of the job."""
     source: JobSource
     options: Options
+    lane: Lane
+    """Of the job."""
     created_at: datetime
     deadline_at: datetime
     done: tuple[StageRecord, ...]

@@ -161,6 +161,7 @@ class KeptJob:
             stages=job.stage_names,
             source=job.source,
             options=job.options,
+            lane=job.lane,
             created_at=job.created_at,
             deadline_at=job.deadline_at,
             done=tuple(other.record for other in self.stages if other.record.position < record.position),

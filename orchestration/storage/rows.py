@@ -267,6 +267,7 @@ def grant_from(key: StageKey, job: AnyRow, taken: AnyRow, done: Sequence[StageRe
         stages=tuple(job.stages),
         source=source_from(job.source),
         options=Options.model_validate(job.options),
+        lane=job.lane,
         created_at=job.created_at,
         deadline_at=job.deadline_at,
         done=tuple(done),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BrokerUnavailable, PayloadCorrupt, PayloadMissing, PayloadsUnavailable, RecordsUnavailable
 from pipeline.ids import StageKey
-from pipeline.job import Grant, JobSource
+from pipeline.job import Grant, JobSource, Lane
 from pipeline.outcome import MACHINERY_DELAY_S, MAX_PARKED_S, Again, Cancelled, Dead, Returned, judge
 from stages.contract import CODES, Options, Permanent, Postponed, RetryPolicy, Transient
 from stages.contract import Cancelled as CallOff
@@ -32,6 +32,7 @@ def grant(**changes: Any) -> Grant:
         stages=("fetch", "translate"),
         source=JobSource(url="https://example.org/"),
         options=Options(),
+        lane=Lane.NORMAL,
         created_at=START,
         deadline_at=START + timedelta(days=1),
         done=(),

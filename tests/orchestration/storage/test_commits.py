@@ -23,7 +23,16 @@ def test_a_job_takes_at_most_one_commit_to_accept_and_two_a_stage(
     with Tally(tmp_path / "tally") as tally:
         services = replace(bench.services, records=tally.of(records))
         register_tasks(broker.app, CATALOG, lambda: services)
-        desk = Desk(CATALOG, services.records, services.payloads, broker.app, bench.clock, bench.random, 600)
+        desk = Desk(
+            catalog=CATALOG,
+            records=services.records,
+            payloads=services.payloads,
+            app=broker.app,
+            announcer=bench.announcer,
+            clock=bench.clock,
+            random=bench.random,
+            job_deadline_s=600,
+        )
         job = desk.submit(Submission(url="about:blank", pipeline="noop"))
         broker.work(*STAGES)
         commits = Counter(stage or call for _, call, stage, what in tally.counted().elements() if what == COMMIT)
