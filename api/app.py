@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from api import errors, openapi, repeats
 from api.body_limit import BodyLimit
-from api.routes import bulk, dead_letters, events, health, jobs, runs
+from api.routes import bulk, dead_letters, events, health, jobs, metrics, runs
 from orchestration.wiring import Wiring
 from pipeline.errors import AlreadyAnswered
 
@@ -38,7 +38,7 @@ def create_app(wiring: Wiring) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=wiring.settings.api_max_body_bytes)
     errors.install(app)
     app.exception_handler(AlreadyAnswered)(repeats.answer_again)
-    for routes in (jobs, events, runs, dead_letters, bulk, health):
+    for routes in (jobs, events, runs, dead_letters, bulk, health, metrics):
         app.include_router(routes.router)
     openapi.describe(app)
     return app

@@ -1,5 +1,6 @@
 """Finding jobs in the records in memory, and discarding dead letters."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -8,7 +9,7 @@ from pipeline.errors import JobFinished, JobUnfinished
 from pipeline.ids import canonical_uuid
 from pipeline.job import Job, JobState
 from pipeline.memory_store import MemoryStore
-from pipeline.ports import JobFilter, Page
+from pipeline.ports import JobFilter, Page, Tally
 
 
 class MemoryListing(MemoryStore):
@@ -20,6 +21,16 @@ class MemoryListing(MemoryStore):
         meant = sorted(self._meant(tenant_id, where), key=lambda job: job.id, reverse=True)
         found = [job for job in meant if ceiling is None or job.id < ceiling]
         return Page(tuple(found[:limit]), more=len(found) > limit)
+
+    def tally(self) -> Tally:
+        """Count what is worth an alarm."""
+        with self._lock:
+            jobs = [kept.job for kept in self._kept.values()]
+        dead = [job for job in jobs if job.state is JobState.FAILED and job.discarded_at is None]
+        return Tally(
+            unfinished=Counter(job.state for job in jobs if not job.state.is_terminal),
+            dead_letters=Counter((job.error.code, job.error.stage or "") for job in dead if job.error is not None),
+        )
 
     def endings(self, after: datetime, before: datetime, *, limit: int) -> Sequence[Job]:
         """Jobs that ended in this time, the first one first."""

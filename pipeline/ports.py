@@ -1,6 +1,6 @@
 """What the rules need from machinery, as protocols. `pipeline.memory` has a twin of each."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +41,15 @@ class Page:
     def last_id(self) -> str:
         """Of the job it ends with."""
         return self.jobs[-1].id
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many jobs of all tenants there are of the kinds that somebody watches."""
+
+    unfinished: Mapping[JobState, int]
+    dead_letters: Mapping[tuple[str, str], int]
+    """By the code and the stage of the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +244,9 @@ class Records(Protocol):
 
         It may have run again, and even ended again, since it was found.
         """
+
+    def tally(self) -> Tally:
+        """Count what is worth an alarm."""
 
     def endings(self, after: datetime, before: datetime, *, limit: int) -> Sequence[Job]:
         """Jobs of all tenants that ended in this time, the first one first, both moments included; without stages."""

@@ -22,7 +22,7 @@ from pipeline.errors import RecordsUnavailable
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey, canonical_uuid
 from pipeline.job import Grant, Job, JobError, NewJob, Refusal, Refused, Suspect
-from pipeline.ports import Finished, JobFilter, Page, Renewal, Retention
+from pipeline.ports import Finished, JobFilter, Page, Renewal, Retention, Tally
 from pipeline.runs import NewRun, RunSummary
 
 
@@ -135,6 +135,11 @@ class SqlRecords:
         """Jobs, newest first, without their stages."""
         with self._database.read() as connection:
             return reading.page(connection, tenant_id, where, before, limit)
+
+    def tally(self) -> Tally:
+        """Count what is worth an alarm."""
+        with self._database.read() as connection:
+            return reading.tally(connection)
 
     def endings(self, after: datetime, before: datetime, *, limit: int) -> Sequence[Job]:
         """Jobs of all tenants that ended in this time, the first one first."""

@@ -12,10 +12,11 @@ from orchestration.storage.schema import attempts, jobs, runs, stages
 from pipeline.errors import JobNotFound
 from pipeline.ids import canonical_uuid
 from pipeline.job import RECENT_TRIES, Attempt, Job, JobState, StageRecord
-from pipeline.ports import JobFilter, Page
+from pipeline.ports import JobFilter, Page, Tally
 from pipeline.runs import RunSummary
 
 TERMINAL = [state for state in JobState if state.is_terminal]
+UNFINISHED = [state for state in JobState if not state.is_terminal]
 
 
 def known_job(connection: Connection, tenant_id: str, job_id: str) -> Job:
@@ -77,6 +78,19 @@ def page(connection: Connection, tenant_id: str, where: JobFilter, before: str |
         wanted = wanted.where(jobs.c.id < ceiling)
     rows = connection.execute(wanted.order_by(jobs.c.id.desc()).limit(limit + 1)).all()
     return Page(tuple(job_from(row) for row in rows[:limit]), more=len(rows) > limit)
+
+
+def tally(connection: Connection) -> Tally:
+    unfinished = select(jobs.c.state, func.count().label("jobs")).where(jobs.c.state.in_(spelled_out(UNFINISHED)))
+    # The index of jobs with an error is partial.
+    dead = select(jobs.c.error_code, jobs.c.error_stage, func.count()).where(
+        jobs.c.error_code.is_not(None), jobs.c.state == JobState.FAILED, jobs.c.discarded_at.is_(None)
+    )
+    letters = connection.execute(dead.group_by(jobs.c.error_code, jobs.c.error_stage))
+    return Tally(
+        unfinished={row.state: row.jobs for row in connection.execute(unfinished.group_by(jobs.c.state))},
+        dead_letters={(code, stage or ""): count for code, stage, count in letters},
+    )
 
 
 def endings(connection: Connection, after: datetime, before: datetime, limit: int) -> list[Job]:

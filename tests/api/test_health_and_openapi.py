@@ -26,6 +26,7 @@ ROUTES = {
     ("/v1/dead-letters/{job_id}/retry", "post"): RERUN,
     ("/healthz", "get"): {"200"},
     ("/readyz", "get"): {"200", "503"},
+    ("/metrics", "get"): {"200", "503"},
 }
 
 

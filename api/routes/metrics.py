@@ -1,0 +1,46 @@
+"""Figures for Prometheus, counted when it asks."""
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from api.dependencies import Services
+from api.routes.jobs import problems
+from pipeline.job import JobState
+from pipeline.ports import Tally
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {CONTENT_TYPE_LATEST: {}}, "description": "As Prometheus reads it."}, 503: problems},
+)
+def metrics(services: Services) -> Response:
+    """Jobs that have not ended, and dead letters by error code and stage; of all tenants."""
+    registry = CollectorRegistry()
+    registry.register(_Counted(services.records.tally()))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Counted(Collector):
+    """What was counted, as metrics."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def collect(self) -> Iterator[Metric]:
+        unfinished = GaugeMetricFamily("penstock_jobs_unfinished", "Jobs that have not ended.", labels=["state"])
+        for state in (JobState.QUEUED, JobState.RUNNING):
+            unfinished.add_metric([state], self._tally.unfinished.get(state, 0))
+        yield unfinished
+        letters = GaugeMetricFamily(
+            "penstock_dead_letters", "Failed jobs that nobody discarded.", labels=["code", "stage"]
+        )
+        for labels, count in sorted(self._tally.dead_letters.items()):
+            letters.add_metric(labels, count)
+        yield letters
