@@ -15,7 +15,7 @@ GRACE = timedelta(seconds=2)
 """Left to those who ended the run to announce it themselves."""
 OVERLAP = timedelta(seconds=30)
 """Looked at again each time: clocks differ, and a commit may come after a later one."""
-LOOKS_BACK = timedelta(minutes=30)
+LOOKS_BACK = timedelta(minutes=10)
 """At the first look; what was told before that is still known to have been told."""
 BATCH = 500
 
