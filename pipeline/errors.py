@@ -11,6 +11,7 @@ PipelineError
 ├── JobFinished           the job has ended, so it cannot be cancelled; or not in the way that was expected
 ├── JobUnfinished         the job has not ended yet
 ├── BulkActionNotFound    no such action for this tenant
+├── KeyNotFound           no such API key
 ├── InputExpired          what a stage would read is not kept any more, or never was
 ├── PayloadLost           a stored payload cannot be used
 │   ├── PayloadMissing
@@ -114,6 +115,13 @@ class BulkActionNotFound(PipelineError):
 
     def __init__(self, action_id: str) -> None:
         super().__init__(f"there is no bulk action {action_id}")
+
+
+class KeyNotFound(PipelineError):
+    """There is no such API key."""
+
+    def __init__(self, which: str) -> None:
+        super().__init__(f"there is no key {which}; `penstock keys list` shows those there are")
 
 
 class InputExpired(PipelineError):

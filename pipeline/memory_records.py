@@ -19,6 +19,7 @@ from pipeline.job import (
     Refused,
     StageState,
 )
+from pipeline.memory_api_keys import MemoryApiKeys
 from pipeline.memory_bulk import MemoryBulk
 from pipeline.memory_jobs import KeptJob, KeptStage, new_job, new_stage
 from pipeline.memory_keeping import MemoryKeeping
@@ -30,7 +31,7 @@ from pipeline.runs import NewRun
 from pipeline.verdicts import why_refused
 
 
-class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, MemoryMarkers):
+class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, MemoryApiKeys, MemoryMarkers):
     """`Records` in a dictionary. The record's own clock is the given one."""
 
     # acceptance

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from orchestration.storage import records_api_keys as api_keys
 from orchestration.storage import records_attempts as attempts
 from orchestration.storage import records_bulk as bulk_actions
 from orchestration.storage import records_jobs as jobs
@@ -22,6 +23,7 @@ from pipeline.errors import RecordsUnavailable
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey, canonical_uuid
 from pipeline.job import Grant, Job, JobError, NewJob, Refusal, Refused, Suspect
+from pipeline.keys import ApiKey
 from pipeline.ports import Finished, JobFilter, Page, Renewal, Retention, Tally
 from pipeline.runs import NewRun, RunSummary
 
@@ -280,6 +282,33 @@ class SqlRecords:
         """Erase old actions."""
         with self._database.write() as connection:
             return bulk_actions.forget(connection, before)
+
+    # keys
+
+    def add_key(self, key: ApiKey) -> bool:
+        """Record a key."""
+        with self._database.write(durable=True) as connection:
+            return api_keys.add(connection, key)
+
+    def key(self, prefix: str) -> ApiKey | None:
+        """The key with this prefix."""
+        with self._database.read() as connection:
+            return api_keys.find(connection, prefix)
+
+    def all_keys(self) -> Sequence[ApiKey]:
+        """All keys."""
+        with self._database.read() as connection:
+            return api_keys.everything(connection)
+
+    def revoke_key(self, which: str, at: datetime) -> ApiKey:
+        """Make a key invalid for good."""
+        with self._database.write(durable=True) as connection:
+            return api_keys.revoke(connection, which, at)
+
+    def note_key_use(self, key_id: str, at: datetime) -> None:
+        """Say that a key was used."""
+        with self._database.write() as connection:
+            api_keys.note_use(connection, key_id, at)
 
     # markers
 

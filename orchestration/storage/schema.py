@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 
@@ -23,13 +24,14 @@ from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
 from pipeline.runs import RunOrigin
 
-REVISION = "0006"
+REVISION = "0007"
 """The migration that makes this schema."""
 
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
         "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
     }
 )
 
@@ -181,6 +183,24 @@ bulk_items = Table(
     PrimaryKeyConstraint("action_id", "job_id"),
     # Not to the job, which may be erased before its turn.
     ForeignKeyConstraint(["action_id"], ["bulk_action.id"], ondelete="CASCADE"),
+)
+
+api_keys = Table(
+    "api_key",
+    metadata,
+    Column("id", JOB_ID, nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("prefix", String(8), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("scopes", DOCUMENT, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+    PrimaryKeyConstraint("id"),
+    # Whoever asks has no tenant yet.
+    UniqueConstraint("prefix"),
 )
 
 
