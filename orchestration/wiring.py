@@ -11,6 +11,7 @@ from celery import Celery
 from orchestration.bulk import BulkDesk, BulkWork
 from orchestration.celery_app import ANSWERING, Patience, create_app
 from orchestration.keeper import Keeper
+from orchestration.keys import KeyDesk, KeyRing
 from orchestration.leases import LeaseThread
 from orchestration.outbound.breakers import CircuitBreakers
 from orchestration.outbound.breakers_fallback import states_at
@@ -116,6 +117,16 @@ class Wiring:
     def bulk(self) -> BulkDesk:
         """For processes that ask for actions on many jobs."""
         return BulkDesk(self.records, self.clock, self.random)
+
+    @cached_property
+    def key_desk(self) -> KeyDesk:
+        """For processes that make and revoke API keys."""
+        return KeyDesk(self.records, self.clock, self.random)
+
+    @cached_property
+    def key_ring(self) -> KeyRing:
+        """For processes that are shown API keys."""
+        return KeyRing(self.records, self.clock)
 
     @cached_property
     def keeper(self) -> Keeper:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from api.cli.guard import guarded, settings_with
+from api.cli.keys import keys
 from api.cli.letters import letters
 from pipeline.job import Lane
 
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(letters)
+app.add_typer(keys)
 
 
 class ProcessingChoice(StrEnum):
