@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import errors, openapi, repeats
+from api.auth import Gate
 from api.body_limit import BodyLimit
 from api.routes import bulk, dead_letters, events, health, jobs, metrics, runs
+from api.security_headers import SecurityHeaders
 from orchestration.wiring import Wiring
 from pipeline.errors import AlreadyAnswered
 
@@ -35,7 +37,10 @@ def create_app(wiring: Wiring) -> FastAPI:
     )
     app.state.wiring = wiring
     app.state.hub = wiring.hub()
+    # The last one is the first to see a request.
     app.add_middleware(BodyLimit, max_bytes=wiring.settings.api_max_body_bytes)
+    app.add_middleware(Gate, ring=wiring.key_ring, settings=wiring.settings)
+    app.add_middleware(SecurityHeaders)
     errors.install(app)
     app.exception_handler(AlreadyAnswered)(repeats.answer_again)
     for routes in (jobs, events, runs, dead_letters, bulk, health, metrics):

@@ -1,13 +1,13 @@
 """What routes are handed: the services of this process, and who is asking."""
 
-import re
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Query, Request
 
+from api.auth import caller_of
+from api.keyless import is_json
 from orchestration.streams.hub import Hub
 from orchestration.wiring import Wiring
-from pipeline.job import DEFAULT_TENANT
 
 
 def wiring_of(request: Request) -> Wiring:
@@ -22,15 +22,14 @@ def hub_of(request: Request) -> Hub:
     return hub
 
 
-def tenant_of() -> str:
+def tenant_of(request: Request) -> str:
     """Whose jobs are asked for."""
-    return DEFAULT_TENANT
+    return caller_of(request).tenant_id
 
 
 def require_json(request: Request) -> None:
     """Refuse a body of another type with 415, before it is misread as a job without fields."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not re.fullmatch(r"application/(\S+\+)?json", media_type):
+    if not is_json(request.headers.get("content-type", "")):
         raise HTTPException(415, "Send the job as JSON, with Content-Type: application/json.")
 
 

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from api.security_headers import DATA_HEADERS
 from pipeline.errors import (
     BulkActionNotFound,
     InputExpired,
@@ -78,6 +79,14 @@ class Conflict(Exception):
         self.code = code
 
 
+class Forbidden(Exception):
+    """The key does not allow this."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This needs a key with the scope {scope}.")
+        self.scope = scope
+
+
 def problem(
     status: int,
     code: str,
@@ -116,8 +125,9 @@ def install(app: FastAPI) -> None:
         JobUnfinished: _unfinished,
         InputExpired: _expired,
         Conflict: _conflict,
+        Forbidden: _forbidden,
         PayloadLost: lambda _request, error: problem(410, error.code, "The stored result is gone; run the job again."),
-        MachineryFailed: _unavailable,
+        MachineryFailed: _machinery_failed,
         Exception: _defect,
     }
     for kind, handler in handlers.items():
@@ -176,7 +186,17 @@ async def _expired(_request: Request, error: InputExpired) -> JSONResponse:
     return problem(409, error.code, str(error), earliest_stage=error.earliest)
 
 
-async def _unavailable(_request: Request, error: MachineryFailed) -> JSONResponse:
+async def _forbidden(_request: Request, error: Forbidden) -> JSONResponse:
+    challenge = f'Bearer error="insufficient_scope", scope="{error.scope}"'
+    return problem(403, "forbidden_scope", str(error), headers={"WWW-Authenticate": challenge})
+
+
+async def _machinery_failed(_request: Request, error: MachineryFailed) -> JSONResponse:
+    return unavailable(error)
+
+
+def unavailable(error: MachineryFailed) -> JSONResponse:
+    """The answer while a part of the installation is down."""
     log.warning("answered 503: %s", error)
     return problem(
         503,
@@ -187,5 +207,5 @@ async def _unavailable(_request: Request, error: MachineryFailed) -> JSONRespons
 
 
 async def _defect(_request: Request, _error: Exception) -> JSONResponse:
-    # Starlette logs the traceback itself; it is not for clients.
-    return problem(500, "internal_error", "A defect in the service; it was logged.")
+    # Starlette logs the traceback itself; it is not for clients. No middleware sees this answer.
+    return problem(500, "internal_error", "A defect in the service; it was logged.", headers=DATA_HEADERS)

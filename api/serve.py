@@ -1,6 +1,8 @@
 """Serving the HTTP application."""
 
+import logging
 import socket
+from contextlib import closing
 
 import uvicorn
 from fastapi import FastAPI
@@ -9,9 +11,42 @@ from api.app import create_app
 from orchestration.settings import Settings
 from orchestration.telemetry import configure_logging
 from orchestration.wiring import Wiring
+from pipeline.errors import PipelineError
+
+log = logging.getLogger(__name__)
 
 STOP_GRACE_S = 10
 BACKLOG = 2048
+
+
+class NoKeys(PipelineError):
+    """Others could reach the API, and nobody has a key to it."""
+
+    def __init__(self, host: str, command: str) -> None:
+        super().__init__(
+            f"others could reach the API on {host}, and there is no valid key to it: make one with "
+            "`penstock keys create --name NAME --scope submit,read`, or serve this machine alone with "
+            f"`penstock {command} --host 127.0.0.1`"
+        )
+
+
+def run_api(settings: Settings) -> None:
+    """Serve the API alone. Raises `NoKeys`, `RecordsUnavailable`, or `OSError` when the port is taken."""
+    require_keys(settings, "api")
+    serve(settings, listen(settings))
+
+
+def require_keys(settings: Settings, command: str) -> None:
+    """Raise `NoKeys` where keys are needed, nobody has one, and nobody has said in the settings that this is meant.
+
+    `command` is what was called, for the advice. Raises `RecordsUnavailable` when nobody can tell.
+    """
+    if settings.api_auth != "auto" or settings.api_is_local:
+        return
+    with closing(Wiring(settings)) as wiring:
+        wiring.records.check()
+        if not wiring.key_desk.has_valid():
+            raise NoKeys(settings.api_host, command)
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -38,6 +73,8 @@ def url_of(listener: socket.socket) -> str:
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Answer requests until SIGTERM."""
     configure_logging(settings.log_level, "api")
+    if not settings.api_needs_key and not settings.api_is_local:
+        log.warning("listening on %s without access control: PENSTOCK_API_AUTH is off", settings.api_host)
     app = create_app(Wiring(settings))
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_GRACE_S)
     _Server(config, app).run(sockets=[listener])

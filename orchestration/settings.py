@@ -6,7 +6,7 @@ Every field is set by `PENSTOCK_` and its name in capitals; `docs/reference/sett
 import hashlib
 import os
 import tempfile
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -101,6 +101,8 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)
     api_max_body_bytes: int = Field(default=20 * 2**20, gt=0)
+    api_auth: Literal["auto", "required", "off"] = "auto"
+    """Whether requests need a key; `auto`: unless the API can be reached from this machine only."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -145,6 +147,30 @@ class Settings(BaseSettings):
         return Path(tempfile.gettempdir()) / f"penstock-{os.getuid()}-{name}" / "valkey.sock"
 
     @property
+    def api_is_local(self) -> bool:
+        """Whether the API listens where only this machine can reach it."""
+        return is_loopback(self.api_host)
+
+    @property
+    def api_needs_key(self) -> bool:
+        """Whether requests without a key are refused."""
+        return self.api_auth == "required" or (self.api_auth == "auto" and not self.api_is_local)
+
+    @property
     def has_llm(self) -> bool:
         """Whether a language model is configured: by a key, or by an endpoint, which may need none."""
         return self.llm_api_key is not None or "llm_base_url" in self.model_fields_set
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by its name or address, is this machine as seen from itself.
+
+    >>> [is_loopback(host) for host in ("localhost", "127.0.0.9", "::1", "0.0.0.0", "::", "localhost.example.org")]
+    [True, True, True, False, False, False]
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from api.auth import OPEN_PATHS
 from orchestration.settings import Settings
 from pipeline.composition import AnyStage
 from pipeline.definition import CATALOG
@@ -36,6 +37,16 @@ def test_a_stopped_worker_may_finish_its_stage(stage: AnyStage) -> None:
     grace = re.search(r"stop_grace_period: (\d+)s", worker_services()[stage.name])
     assert grace is not None
     assert int(grace.group(1)) > stage.time_limit_s
+
+
+def test_the_api_that_listens_to_all_requires_keys_and_leaves_the_probe_open() -> None:
+    api = re.search(r"^  api:\n((?:(?:    .*)?\n)+)", COMPOSE, re.MULTILINE)
+    assert api is not None
+    assert "PENSTOCK_API_HOST: 0.0.0.0" in api[1]
+    assert "PENSTOCK_API_AUTH: required" in api[1]
+    probed = re.search(r"healthcheck:\n *test: .*http://127\.0\.0\.1:8000(/\w+)", api[1])
+    assert probed is not None
+    assert probed[1] in OPEN_PATHS
 
 
 @pytest.mark.parametrize("text", [COMPOSE, ENV_EXAMPLE], ids=["compose.yaml", ".env.example"])

@@ -120,10 +120,9 @@ def worker(
 @app.command()
 def api(host: Host = None, port: Port = None) -> None:
     """Serve the HTTP API."""
-    from api.serve import listen, serve
+    from api.serve import run_api
 
-    settings = settings_with(api_host=host, api_port=port)
-    guarded(lambda: serve(settings, listen(settings)))
+    guarded(lambda: run_api(settings_with(api_host=host, api_port=port)))
 
 
 @app.command()

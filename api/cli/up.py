@@ -4,7 +4,7 @@ import logging
 from functools import partial
 
 from api.cli.report import note
-from api.serve import listen, serve, url_of
+from api.serve import listen, require_keys, serve, url_of
 from orchestration.embedded.children import Program
 from orchestration.embedded.stack import Stack
 from orchestration.settings import Settings
@@ -14,12 +14,15 @@ log = logging.getLogger(__name__)
 
 
 def run_up(settings: Settings) -> None:
-    """Run until Ctrl-C or SIGTERM. Raises `OSError` when the port is taken, `DataDirInUse`, `MachineryFailed`."""
+    """Run until Ctrl-C or SIGTERM.
+
+    Raises `OSError` when the port is taken, `DataDirInUse`, `MachineryFailed`, `NoKeys`.
+    """
     configure_logging(settings.log_level, "supervisor")
     listener = listen(settings)
     url = url_of(listener)
     stack = Stack(settings, extra=[Program("api", partial(serve, settings, listener))], api_url=url)
-    stack.run(on_ready=lambda: _greet(url, settings))
+    stack.run(check=partial(require_keys, settings, "up"), on_ready=lambda: _greet(url, settings))
 
 
 def _greet(url: str, settings: Settings) -> None:

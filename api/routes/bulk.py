@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response, status
 
+from api.auth import MAY_READ, MAY_SUBMIT
 from api.dependencies import Services, Tenant, require_json
 from api.routes.jobs import SUBMIT_RETRY_AFTER_S, problems
 from api.schemas import PageQuery
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["bulk actions"], responses={"default": pr
     "/jobs/bulk-actions",
     status_code=status.HTTP_202_ACCEPTED,
     response_model=BulkActionView,
-    dependencies=[Depends(require_json)],
+    dependencies=[MAY_SUBMIT, Depends(require_json)],
     responses={
         200: {"model": PreviewView, "description": "A preview: nothing was recorded."},
         400: problems,
@@ -40,13 +41,18 @@ def act(request: BulkRequest, response: Response, services: Services, tenant: Te
     return BulkActionView.of(action)
 
 
-@router.get("/bulk-actions", response_model=BulkActionPage, responses={422: problems})
+@router.get("/bulk-actions", response_model=BulkActionPage, dependencies=[MAY_READ], responses={422: problems})
 def listing(services: Services, tenant: Tenant, query: Annotated[PageQuery, Query()]) -> BulkActionPage:
     """Actions, newest first."""
     return BulkActionPage.of(services.records.bulks(tenant, before=query.before, limit=query.limit), query)
 
 
-@router.get("/bulk-actions/{action_id}", response_model=BulkActionView, responses={404: problems})
+@router.get(
+    "/bulk-actions/{action_id}",
+    response_model=BulkActionView,
+    dependencies=[MAY_READ],
+    responses={404: problems},
+)
 def read(action_id: str, services: Services, tenant: Tenant) -> BulkActionView:
     """How far an action has come."""
     action = services.records.bulk(tenant, action_id)
@@ -55,7 +61,12 @@ def read(action_id: str, services: Services, tenant: Tenant) -> BulkActionView:
     return BulkActionView.of(action)
 
 
-@router.post("/bulk-actions/{action_id}/abort", response_model=BulkActionView, responses={404: problems})
+@router.post(
+    "/bulk-actions/{action_id}/abort",
+    response_model=BulkActionView,
+    dependencies=[MAY_SUBMIT],
+    responses={404: problems},
+)
 def abort(action_id: str, services: Services, tenant: Tenant) -> BulkActionView:
     """Stop an action where it is; what it has done stays done."""
     return BulkActionView.of(services.bulk.abort(tenant, action_id))

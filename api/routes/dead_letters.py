@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 
+from api.auth import MAY_READ, MAY_SUBMIT
 from api.dependencies import Services, Tenant
 from api.errors import NotFound
 from api.idempotency import Repeatable
@@ -15,14 +16,14 @@ from api.schemas_letters import LetterPage, LetterQuery, LetterView, is_dead_let
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], responses={"default": problems})
 
 
-@router.get("", response_model=LetterPage, responses={422: problems})
+@router.get("", response_model=LetterPage, dependencies=[MAY_READ], responses={422: problems})
 def listing(services: Services, tenant: Tenant, query: Annotated[LetterQuery, Query()]) -> LetterPage:
     """Failed jobs that were not discarded, the newest first."""
     page = services.records.jobs(tenant, query.where(), before=query.before, limit=query.limit)
     return LetterPage.of(page, query)
 
 
-@router.get("/{job_id}", response_model=LetterView, responses={404: problems})
+@router.get("/{job_id}", response_model=LetterView, dependencies=[MAY_READ], responses={404: problems})
 def read(job_id: str, services: Services, tenant: Tenant) -> LetterView:
     """Why a job failed, with the traceback of a defect."""
     job = job_of(services, tenant, job_id)
@@ -36,6 +37,7 @@ def read(job_id: str, services: Services, tenant: Tenant) -> LetterView:
     "/{job_id}/retry",
     status_code=status.HTTP_202_ACCEPTED,
     response_model=RerunAccepted,
+    dependencies=[MAY_SUBMIT],
     responses={400: problems, 404: problems, 409: problems, 422: problems, 503: problems},
 )
 def retry(job_id: str, response: Response, services: Services, tenant: Tenant, repeatable: Repeatable) -> RerunAccepted:
@@ -43,7 +45,12 @@ def retry(job_id: str, response: Response, services: Services, tenant: Tenant, r
     return rerun_accepted(response, services.reruns.retry(tenant, job_id, repeatable.key()))
 
 
-@router.delete("/{job_id}", status_code=status.HTTP_204_NO_CONTENT, responses={404: problems, 409: problems})
+@router.delete(
+    "/{job_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[MAY_SUBMIT],
+    responses={404: problems, 409: problems},
+)
 def discard(job_id: str, services: Services, tenant: Tenant) -> None:
     """Take a failed job off the list. It stays readable, and can still be run again, until it is purged."""
     services.desk.discard(tenant, job_id)

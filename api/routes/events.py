@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.concurrency import run_in_threadpool
 
 from api import event_stream
+from api.auth import MAY_READ
 from api.dependencies import Events, Services, Tenant
 from api.event_stream import Choice, EventStream
 from api.routes.jobs import job_of, problems
@@ -30,6 +31,7 @@ LastEventId = Annotated[
 
 @router.get(
     "/jobs/{job_id}/events",
+    dependencies=[MAY_READ],
     response_class=EventStream,
     responses={200: {"description": "Server-sent events."}, 404: problems, 422: problems},
 )
@@ -51,6 +53,7 @@ async def of_job(
 
 @router.get(
     "/events",
+    dependencies=[MAY_READ],
     response_class=EventStream,
     responses={200: {"description": "Server-sent events."}, 422: problems},
 )

@@ -3,22 +3,26 @@
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response, status
+from fastapi import APIRouter, Depends, Query, Request, Response, Security, status
 from fastapi.concurrency import run_in_threadpool
 
 from api import event_stream
+from api.auth import MAY_READ, MAY_SUBMIT, SCHEME_NAME, Shown, caller_of, require
 from api.dependencies import Events, RunNumber, Services, Tenant, require_json
 from api.errors import Conflict, NotFound, Problem
 from api.idempotency import Repeatable
 from api.schemas import Accepted, JobPage, JobQuery, JobRequest, JobView, job_url
+from api.security_headers import DOWNLOAD_HEADERS
 from orchestration.wiring import Wiring
 from pipeline.errors import JobNotFound, JobUnfinished
 from pipeline.job import Job, JobState
+from pipeline.keys import KeyScope
 from stages.contract import Document
 
 SUBMIT_RETRY_AFTER_S = 1
 
 WaitS = Annotated[float, Query(ge=0, le=60, description="Answer when the job has ended, or after so many seconds.")]
+Purge = Annotated[bool, Query(description="Erase a finished job with all that is kept of it.")]
 
 problems: dict[str, Any] = {"model": Problem}
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses={"default": problems})
@@ -28,7 +32,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses={"default": probl
     "",
     status_code=status.HTTP_202_ACCEPTED,
     response_model=Accepted,
-    dependencies=[Depends(require_json)],
+    dependencies=[MAY_SUBMIT, Depends(require_json)],
     responses={400: problems, 413: problems, 415: problems, 422: problems, 503: problems},
 )
 def submit(
@@ -40,14 +44,19 @@ def submit(
     return Accepted(id=job.id, url=job_url(job.id))
 
 
-@router.get("", response_model=JobPage, responses={422: problems})
+@router.get("", response_model=JobPage, dependencies=[MAY_READ], responses={422: problems})
 def listing(services: Services, tenant: Tenant, query: Annotated[JobQuery, Query()]) -> JobPage:
     """Jobs, newest first."""
     page = services.records.jobs(tenant, query.where(), before=query.before, limit=query.limit)
     return JobPage.of(page, query)
 
 
-@router.get("/{job_id}", response_model=JobView, responses={404: problems, 422: problems})
+@router.get(
+    "/{job_id}",
+    response_model=JobView,
+    dependencies=[MAY_READ],
+    responses={404: problems, 422: problems},
+)
 async def read(
     job_id: str, services: Services, hub: Events, tenant: Tenant, *, run: RunNumber = None, wait_s: WaitS = 0
 ) -> JobView:
@@ -61,6 +70,7 @@ async def read(
 @router.get(
     "/{job_id}/result",
     response_model=Document,
+    dependencies=[MAY_READ],
     responses={404: problems, 409: problems, 410: problems, 422: problems},
 )
 def result(job_id: str, services: Services, tenant: Tenant, run: RunNumber = None) -> Response:
@@ -68,20 +78,22 @@ def result(job_id: str, services: Services, tenant: Tenant, run: RunNumber = Non
     job = job_of(services, tenant, job_id, run)
     if job.result is None:
         raise _no_result(job)
-    return Response(services.payloads.get(job.result), media_type="application/json")
+    return Response(services.payloads.get(job.result), media_type="application/json", headers=DOWNLOAD_HEADERS)
+
+
+async def may_cancel_or_purge(request: Request, _shown: Shown, purge: Purge = False) -> None:
+    """Whoever submits may cancel, but not erase."""
+    require(caller_of(request), KeyScope.ADMIN if purge else KeyScope.SUBMIT)
 
 
 @router.delete(
     "/{job_id}",
     response_model=JobView,
+    dependencies=[Security(may_cancel_or_purge, scopes=[KeyScope.SUBMIT])],
+    openapi_extra={"security": [{SCHEME_NAME: [KeyScope.ADMIN]}]},
     responses={204: {"description": "Purged."}, 404: problems, 409: problems, 422: problems},
 )
-def cancel(
-    job_id: str,
-    services: Services,
-    tenant: Tenant,
-    purge: Annotated[bool, Query(description="Erase a finished job with all that is kept of it.")] = False,
-) -> Response | JobView:
+def cancel(job_id: str, services: Services, tenant: Tenant, purge: Purge = False) -> Response | JobView:
     """Cancel a job that has not finished. What is running stops soon; nothing is stored any more."""
     if purge:
         services.desk.purge(tenant, job_id)

@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api.auth import MAY_ADMIN
 from api.dependencies import Services
 from api.routes.jobs import problems
 from pipeline.job import JobState
@@ -17,6 +18,7 @@ router = APIRouter(tags=["health"])
 
 @router.get(
     "/metrics",
+    dependencies=[MAY_ADMIN],
     response_class=Response,
     responses={200: {"content": {CONTENT_TYPE_LATEST: {}}, "description": "As Prometheus reads it."}, 503: problems},
 )

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Depends, Response, status
 
+from api.auth import MAY_READ, MAY_SUBMIT
 from api.dependencies import Services, Tenant, require_json
 from api.idempotency import Repeatable
 from api.routes.jobs import accepted, problems
@@ -17,6 +18,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["runs"], responses={"default": probl
     "/{job_id}/retry",
     status_code=status.HTTP_202_ACCEPTED,
     response_model=RerunAccepted,
+    dependencies=[MAY_SUBMIT],
     responses={400: problems, 404: problems, 409: problems, 422: problems, 503: problems},
 )
 def retry(job_id: str, response: Response, services: Services, tenant: Tenant, repeatable: Repeatable) -> RerunAccepted:
@@ -28,7 +30,7 @@ def retry(job_id: str, response: Response, services: Services, tenant: Tenant, r
     "/{job_id}/replay",
     status_code=status.HTTP_202_ACCEPTED,
     response_model=RerunAccepted,
-    dependencies=[Depends(require_json)],
+    dependencies=[MAY_SUBMIT, Depends(require_json)],
     responses={400: problems, 404: problems, 409: problems, 413: problems, 415: problems, 422: problems, 503: problems},
 )
 def replay(
@@ -46,7 +48,7 @@ def replay(
     return rerun_accepted(response, job)
 
 
-@router.get("/{job_id}/runs", response_model=RunList, responses={404: problems})
+@router.get("/{job_id}/runs", response_model=RunList, dependencies=[MAY_READ], responses={404: problems})
 def listing(job_id: str, services: Services, tenant: Tenant) -> RunList:
     """All runs of a job, in order."""
     runs = services.records.runs(tenant, job_id)

@@ -55,15 +55,16 @@ class Stack:
         self._restart_at: list[tuple[float, Program]] = []
         self._interrupts = 0
 
-    def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
+    def run(self, *, check: Callable[[], None] = lambda: None, on_ready: Callable[[], None] = lambda: None) -> None:
         """Start everything, supervise until SIGINT or SIGTERM, stop everything.
 
+        `check` is called once the database is ready; what it raises ends the start.
         Raises `DataDirInUse`, or `MachineryFailed` when the broker or the database does not start.
         """
         self._data.lock()
         try:
             self._catch_signals()
-            self._start()
+            self._start(check)
             on_ready()
             self._supervise()
         finally:
@@ -71,13 +72,14 @@ class Stack:
 
     # starting
 
-    def _start(self) -> None:
+    def _start(self, check: Callable[[], None]) -> None:
         if self._settings.is_embedded:
             self._fork(self._guardian())
         preload()
         if self._settings.is_embedded:
             server.wait_until_up(self._settings.socket_path)
         self._prepare_records()
+        check()
         gc.freeze()
         for program in self._programs():
             self._fork(program)

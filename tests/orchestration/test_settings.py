@@ -90,6 +90,7 @@ def test_networks_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch, value:
         ("BREAKER_FAIL_MAX", "0"),
         ("LLM_MAX_INPUT_CHARS", "1999"),
         ("LOG_LEVEL", "loud"),
+        ("API_AUTH", "maybe"),
     ],
 )
 def test_a_bad_value_is_refused_by_name_and_tells_no_secret(

@@ -1,6 +1,7 @@
 """The HTTP application over the twins in memory, with no server and no database."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from orchestration.streams.hub import Hub
 from orchestration.transport.urls import read_url
 from orchestration.wiring import Wiring
 from pipeline.ids import Hold, StageKey
-from pipeline.job import Grant, JobError
+from pipeline.job import DEFAULT_TENANT, Grant, JobError
+from pipeline.keys import KeyScope
 from pipeline.memory import MemoryAnnouncer, MemoryPayloads, MemoryRecords
 from pipeline.ports import Finished
 from stages.contract import Document
@@ -23,17 +25,24 @@ from tests.support.broker import MemoryBroker
 from tests.support.tools import ManualClock
 
 MAX_BODY_BYTES = 50_000
+BASE_URL = "http://127.0.0.1:8000"
+ALL_SCOPES = ",".join(KeyScope)
 
 
 class Api:
-    """A client, and the twins behind it."""
+    """A client, and the twins behind it; settings by their names."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
         self.clock = ManualClock()
         self.records = Watched(MemoryRecords(self.clock))
         self.payloads = Watched(MemoryPayloads())
         self.wiring = Wiring(
-            Settings(broker_url=SecretStr("memory://"), broker_transport="lists", api_max_body_bytes=MAX_BODY_BYTES)
+            Settings(
+                broker_url=SecretStr("memory://"),
+                broker_transport="lists",
+                api_max_body_bytes=MAX_BODY_BYTES,
+                **settings,
+            )
         )
         self.wiring.clock = self.clock  # type: ignore[assignment]
         self.broker = MemoryBroker(monkeypatch, self.wiring.catalog.stages.values())
@@ -46,7 +55,15 @@ class Api:
             announcer=self.announcer,
             hub=lambda: self.hub,
         )
-        self.client = TestClient(create_app(self.wiring), raise_server_exceptions=False)
+        self.client = TestClient(create_app(self.wiring), base_url=BASE_URL, raise_server_exceptions=False)
+
+    def bearer(
+        self, scopes: str = ALL_SCOPES, *, tenant_id: str = DEFAULT_TENANT, lifetime: timedelta | None = None
+    ) -> dict[str, str]:
+        """The header of a new key."""
+        allowed = frozenset(map(KeyScope, scopes.split(",")))
+        _, text = self.wiring.key_desk.create(tenant_id, "test", allowed, lifetime)
+        return {"Authorization": f"Bearer {text.get_secret_value()}"}
 
     def submit(self, **body: Any) -> str:
         """Submit a job, `url` unless told otherwise, and return its id; the next one is newer."""
