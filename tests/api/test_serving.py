@@ -1,5 +1,6 @@
 """An API that others can reach does not start while nobody has a key to it."""
 
+import asyncio
 import logging
 import socket
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 import api.serve
-from api.serve import NoKeys, require_keys, run_api, serve
+from api.serve import NoKeys, listen, require_keys, run_api, serve
 from orchestration.settings import Settings
 from orchestration.wiring import Wiring
 from pipeline.errors import RecordsUnavailable
@@ -92,3 +93,22 @@ def test_it_warns_when_it_serves_everybody(
     with socket.socket() as listener, caplog.at_level(logging.WARNING):
         serve(settings_of(url, **given), listener)
     assert ("PENSTOCK_API_AUTH is off" in caplog.text) == warned
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    """Else each one waits for the acknowledgement of the one before, about 40 ms."""
+
+    async def accepted() -> int:
+        delays: asyncio.Queue[int] = asyncio.Queue()
+
+        def note(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            delays.put_nowait(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = listen(Settings(api_port=0))
+        async with await asyncio.start_server(note, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.close()
+            return await delays.get()
+
+    assert asyncio.run(accepted())
