@@ -95,6 +95,7 @@ class Hub:
         self._tail: Tail | None = None
         self._of_job: defaultdict[str, set[Subscriber]] = defaultdict(set)
         self._of_all: set[Subscriber] = set()
+        self._is_closed = False
 
     def start(self) -> None:
         """Begin to listen."""
@@ -112,7 +113,8 @@ class Hub:
         self._tail.start()
 
     def close(self) -> None:
-        """Send all subscribers away."""
+        """Send all subscribers away, and those who still come."""
+        self._is_closed = True
         if self._tail is not None:
             self._tail.stop()
         for subscriber in self._all():
@@ -124,6 +126,8 @@ class Hub:
         subscriber = Subscriber(self._window, job_id, seen)
         group = self._of_all if job_id is None else self._of_job[job_id]
         group.add(subscriber)
+        if self._is_closed:
+            subscriber.tell_closing()
         try:
             yield subscriber
         finally:

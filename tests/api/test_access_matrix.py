@@ -15,6 +15,7 @@ from orchestration.wiring import Wiring
 from pipeline.keys import KeyScope
 from tests.support.api import Api, problem_of
 
+OF_ALL_TENANTS = {"/metrics"}
 PAGES = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 """Any key opens them."""
 BODIES = {
@@ -76,7 +77,10 @@ every_of_one = pytest.mark.parametrize("operation", OF_ONE, ids=str)
 
 @pytest.fixture
 def guarded(monkeypatch: pytest.MonkeyPatch) -> Api:
-    return Api(monkeypatch, api_auth="required")
+    api = Api(monkeypatch, api_auth="required")
+    # A stream that is let in would not end.
+    api.hub.close()
+    return api
 
 
 def ask(api: Api, operation: Operation, headers: dict[str, str], **ids: str):
@@ -103,7 +107,8 @@ def test_the_walk_meets_all_there_is() -> None:
 
 def test_what_reads_needs_read_and_what_changes_does_not() -> None:
     for operation in OF_API:
-        assert (operation.scope == "read") == (operation.method == "GET"), operation
+        if operation.path not in OF_ALL_TENANTS:
+            assert (operation.scope == "read") == (operation.method == "GET"), operation
 
 
 @every

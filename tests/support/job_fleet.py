@@ -37,6 +37,8 @@ from tests.support.waiting import NeverHappened, until
 
 STAGES = ("fetch", "extract", "summarize", "store")
 READY_WITHIN_S = 40
+ANSWERS_WITHIN_S = 40
+"""Should the API have to be started again for it."""
 RESTART_PAUSE_S = 0.5
 ENDED = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 SHORT = {
@@ -195,11 +197,19 @@ class JobFleet:
         self.listeners.append(Listener(self.api_url, job.id))
 
     def cancel(self, job: Submitted) -> bool:
-        """Whether it was cancelled: it may have ended before."""
-        answer = self._client.delete(f"/v1/jobs/{job.id}")
+        """Whether it was cancelled: it may have ended before. Asked until there is an answer."""
+        answer: httpx.Response = self.until(
+            lambda: self._cancelled(job), within_s=ANSWERS_WITHIN_S, what="an answer to the cancellation"
+        )
         if answer.status_code == 200:
             self.told.cancelled.setdefault(job.id, time.time())
         return answer.status_code == 200
+
+    def _cancelled(self, job: Submitted) -> httpx.Response | None:
+        with suppress(httpx.TransportError):
+            answer = self._client.delete(f"/v1/jobs/{job.id}")
+            return answer if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE else None
+        return None
 
     def view(self, job: Submitted) -> dict[str, Any]:
         """The job as the API shows it."""

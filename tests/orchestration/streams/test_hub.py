@@ -172,6 +172,8 @@ def test_when_the_process_stops_all_streams_end(job):
         hub.close()
         assert await reader.rest() == []
         assert [chunk async for chunk in everything] == [b": the service stops\n\n"]
+        late = event_stream.of_all(hub, Choice("default"), None)
+        assert [chunk async for chunk in late][-1] == b": the service stops\n\n"
 
     asyncio.run(run())
 
