@@ -119,9 +119,8 @@ def test_an_open_stream_does_not_keep_the_service_from_stopping_and_goes_on_afte
     stack.stop()
     assert time.monotonic() - began_at < 30
     stack.start()
-    again = Listener(str(stack.client.base_url), job_id)
-    again.heard = list(listener.heard)
     listener.stop()
+    again = Listener(str(stack.client.base_url), job_id, listener.heard)
     until(again.over.is_set, within_s=60, what="the end to be told")
     ids = [one.id for one in again.heard if one.id]
     assert len(ids) == len(set(ids))

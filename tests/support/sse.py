@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,9 +49,10 @@ def listen(client: httpx.Client, path: str, *, seen: str | None = None, **params
 class Listener:
     """A thread that listens as a browser does, again and again, until it heard how the job ended."""
 
-    def __init__(self, base_url: str, job_id: str) -> None:
+    def __init__(self, base_url: str, job_id: str, heard: Iterable[Heard] = ()) -> None:
+        """`heard` is where it goes on from."""
         self.job_id = job_id
-        self.heard: list[Heard] = []
+        self.heard = list(heard)
         self.over = threading.Event()
         self._base_url = base_url
         self._thread = threading.Thread(target=self._run, name=f"listener-{job_id}", daemon=True)
