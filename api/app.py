@@ -10,6 +10,7 @@ from api.auth import Gate
 from api.body_limit import BodyLimit
 from api.routes import bulk, dead_letters, events, health, jobs, metrics, runs
 from api.security_headers import SecurityHeaders
+from api.streaming import StreamingApp
 from orchestration.wiring import Wiring
 from pipeline.errors import AlreadyAnswered
 
@@ -29,7 +30,7 @@ def create_app(wiring: Wiring) -> FastAPI:
         app.state.hub.close()
         wiring.close()
 
-    app = FastAPI(
+    app = StreamingApp(
         title="Penstock",
         version="0.1.0",
         description=DESCRIPTION,

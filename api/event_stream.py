@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Self
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from starlette.responses import StreamingResponse
-from starlette.types import Send
 
 from api.schemas import JobView
 from orchestration.streams.hub import Hub, Subscriber, Woken
@@ -19,8 +18,6 @@ HEARTBEAT_S = 15.0
 RECONNECT_AFTER_MS = 1000
 LOOK_AGAIN_S = 5.0
 """How often one who waits looks at the record, should the events be away."""
-SEND_WITHIN_S = 30.0
-"""One who does not take what is sent for so long is given up."""
 FIRST = format_sse_event(retry=RECONNECT_AFTER_MS)
 TOO_SLOW = format_sse_event(
     event="error",
@@ -36,25 +33,7 @@ PARTING = {Woken.SLOW: TOO_SLOW, Woken.CLOSING: format_sse_event(comment="the se
 ReadJob = Callable[[], Awaitable[Job | None]]
 
 
-class EventStream(StreamingResponse):
-    """Sends events until they end, or until the client does not take them.
-
-    FastAPI's own response runs three tasks and a queue for each stream, which thousands of idle ones pay for.
-    """
-
-    media_type = "text/event-stream"
-
-    async def stream_response(self, send: Send) -> None:
-        """Send all, each within `SEND_WITHIN_S`."""
-
-        async def in_time(message: object) -> None:
-            async with asyncio.timeout(SEND_WITHIN_S):
-                await send(message)  # type: ignore[arg-type]
-
-        await super().stream_response(in_time)
-
-
-async def of_job(hub: Hub, job_id: str, read: ReadJob, seen: StreamId | None) -> AsyncIterator[bytes]:
+async def of_job(hub: Hub, job_id: str, read: ReadJob, seen: StreamId | None) -> AsyncGenerator[bytes, None]:
     """The events of a job: all that are known or those after `seen`, until its current run has ended.
 
     Where the stream does not reach so far back there is a snapshot instead of what is missing.
@@ -62,10 +41,11 @@ async def of_job(hub: Hub, job_id: str, read: ReadJob, seen: StreamId | None) ->
     with hub.subscribe(job_id, seen) as subscriber:
         yield FIRST
         job = await read()
-        if job is not None and not subscriber.is_whole:
+        if not subscriber.is_whole:
             yield _snapshot(job, subscriber.begins_at)
-        while job is not None:
-            news, is_all = _news(subscriber.take(), job)
+        run, job = _Run.of(job), None
+        while run is not None:
+            news, is_all = run.news(subscriber.take())
             if news:
                 yield news
             if is_all:
@@ -76,19 +56,34 @@ async def of_job(hub: Hub, job_id: str, read: ReadJob, seen: StreamId | None) ->
                 return
             if woken is Woken.NOTHING:
                 yield KEEPALIVE_COMMENT
-            elif woken is Woken.GAP and (job := await read()) is not None:
+            elif woken is Woken.GAP:
+                job = await read()
                 yield _snapshot(job, None)
+                run, job = _Run.of(job), None
 
 
-def _news(taken: list[Told], job: Job) -> tuple[bytes, bool]:
-    """What there is to send of a job, and whether that is all there will be."""
-    ends_at = next((n for n, told in enumerate(taken, 1) if told.is_last and told.run >= job.run), None)
-    sent = [_sent(told) for told in taken[:ends_at]]
-    if ends_at is None and job.state.is_terminal:
-        # Nobody has announced it yet, or the stream has forgotten it.
-        over = events.over(job)
-        sent.append(format_sse_event(event=over.kind, data_str=over.as_json()))
-    return b"".join(sent), job.state.is_terminal or ends_at is not None
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a stream keeps of its job: little, as there are thousands of streams."""
+
+    number: int
+    end: bytes | None
+    """Tells that it has ended, should no event do so; None while it goes on."""
+
+    @classmethod
+    def of(cls, job: Job | None) -> Self | None:
+        if job is None:
+            return None
+        return cls(job.run, _end(job) if job.state.is_terminal else None)
+
+    def news(self, taken: list[Told]) -> tuple[bytes, bool]:
+        """What there is to send, and whether that is all there will be."""
+        ends_at = next((n for n, told in enumerate(taken, 1) if told.is_last and told.run >= self.number), None)
+        sent = [_sent(told) for told in taken[:ends_at]]
+        if ends_at is None and self.end is not None:
+            # Nobody has announced it yet, or the stream has forgotten it.
+            sent.append(self.end)
+        return b"".join(sent), self.end is not None or ends_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ class Choice:
         return self.pipeline in (None, event["pipeline"]) and self.lane in (None, event["lane"])
 
 
-async def of_all(hub: Hub, choice: Choice, seen: StreamId | None) -> AsyncIterator[bytes]:
+async def of_all(hub: Hub, choice: Choice, seen: StreamId | None) -> AsyncGenerator[bytes, None]:
     """Events from now on, or those after `seen`. An event `gap` says that some are missing there."""
     with hub.subscribe(None, seen) as subscriber:
         yield FIRST
@@ -149,8 +144,15 @@ def _sent(told: Told) -> bytes:
     return format_sse_event(event=told.event, data_str=told.data, id=f"{told.id[0]}-{told.id[1]}")
 
 
-def _snapshot(job: Job, at: StreamId | None) -> bytes:
-    """The job as it is, with the id to go on from."""
+def _end(job: Job) -> bytes:
+    over = events.over(job)
+    return format_sse_event(event=over.kind, data_str=over.as_json())
+
+
+def _snapshot(job: Job | None, at: StreamId | None) -> bytes:
+    """The job as it is, with the id to go on from; nothing of one that is gone."""
+    if job is None:
+        return b""
     event_id = None if at is None else f"{at[0]}-{at[1]}"
     return format_sse_event(event="snapshot", data_str=JobView.of(job).model_dump_json(), id=event_id)
 

@@ -8,8 +8,9 @@ from fastapi.concurrency import run_in_threadpool
 from api import event_stream
 from api.auth import MAY_READ
 from api.dependencies import Events, Services, Tenant
-from api.event_stream import Choice, EventStream
+from api.event_stream import Choice
 from api.routes.jobs import job_of, problems
+from api.streaming import EventStream
 from orchestration.streams.tail import id_of
 from orchestration.streams.window import StreamId
 from pipeline.events import EventKind
@@ -43,12 +44,12 @@ async def of_job(
     Each event has its name, its id, and JSON. What the stream has forgotten comes as one `snapshot`.
     """
     seen = _seen(last_event_id)
-    job = await run_in_threadpool(job_of, services, tenant, job_id)
+    await run_in_threadpool(job_of, services, tenant, job_id)
 
     async def read() -> Job | None:
-        return await run_in_threadpool(services.records.job, tenant, job.id)
+        return await run_in_threadpool(services.records.job, tenant, job_id)
 
-    return EventStream(event_stream.of_job(hub, job.id, read, seen), headers=UNBUFFERED)
+    return EventStream(event_stream.of_job(hub, job_id, read, seen), headers=UNBUFFERED)
 
 
 @router.get(
