@@ -1,6 +1,7 @@
 """Serving the HTTP application."""
 
 import logging
+import resource
 import socket
 from contextlib import closing
 
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 
 STOP_GRACE_S = 10
 BACKLOG = 2048
+MOST_FILES = 65_536
 
 
 class NoKeys(PipelineError):
@@ -76,9 +78,18 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     configure_logging(settings.log_level, "api")
     if not settings.api_needs_key and not settings.api_is_local:
         log.warning("listening on %s without access control: PENSTOCK_API_AUTH is off", settings.api_host)
+    allow_connections(MOST_FILES)
     app = create_app(Wiring(settings))
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_GRACE_S)
     _Server(config, app).run(sockets=[listener])
+
+
+def allow_connections(wanted: int) -> None:
+    """Raise the limit of open files to this or to what is allowed: many systems begin with 1,024, streams included."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
 class _Server(uvicorn.Server):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import socket
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 import api.serve
-from api.serve import NoKeys, listen, require_keys, run_api, serve
+from api.serve import NoKeys, allow_connections, listen, require_keys, run_api, serve
 from orchestration.settings import Settings
 from orchestration.wiring import Wiring
 from pipeline.errors import RecordsUnavailable
@@ -112,3 +113,15 @@ def test_small_answers_are_sent_at_once() -> None:
             return await delays.get()
 
     assert asyncio.run(accepted())
+
+
+def test_the_number_of_connections_is_not_held_down_by_a_low_limit_of_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        allow_connections(1024)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (1024, hard)
+        allow_connections(100)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (1024, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
