@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import weakref
+from threading import Event
 
 import pytest
 from fastapi import Request
@@ -40,10 +41,11 @@ class Service:
         self.app.get("/", response_class=EventStream)(self.route)
         self.go_on = asyncio.Event()
         self.is_over = asyncio.Event()
-        self.request = None
+        self.held = []
 
     async def route(self, request: Request):
-        self.request = weakref.ref(request)
+        request.scope["added"] = Event()
+        self.held = [weakref.ref(request), weakref.ref(request.scope["added"])]
         return EventStream(self.chunks())
 
     async def chunks(self):
@@ -68,7 +70,7 @@ def test_an_idle_stream_keeps_nothing_of_its_request():
     async def run():
         service, client, answering = await begun()
         gc.collect()
-        assert service.request() is None
+        assert [held() for held in service.held] == [None, None]
         service.go_on.set()
         assert [await client.chunk(), await client.chunk()] == [b"two", b""]
         await asyncio.wait_for(answering, 2)
