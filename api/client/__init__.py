@@ -1,0 +1,27 @@
+"""The Python client: `Penstock` blocks, `AsyncPenstock` is for asyncio; both do the same.
+
+    with Penstock("http://127.0.0.1:8000") as penstock:
+        document = penstock.run(url="https://example.com/article")
+        print(document.summary.text)
+
+What is asked, how answers are read, when to try again and how streams are followed is decided once, in `calls`, `core`
+and `feed`; the two clients only send and wait.
+"""
+
+from api.client.asynchronous import AsyncPenstock
+from api.client.blocking import Penstock
+from api.client.calls import JobFields, JobFilters
+from api.client.errors import PenstockError
+from api.schemas_events import Gap, JobEvent, Snapshot, StreamEvent
+
+__all__ = [
+    "AsyncPenstock",
+    "Gap",
+    "JobEvent",
+    "JobFields",
+    "JobFilters",
+    "Penstock",
+    "PenstockError",
+    "Snapshot",
+    "StreamEvent",
+]

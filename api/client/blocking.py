@@ -1,0 +1,176 @@
+"""The client that blocks."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from random import Random
+from typing import Self, TypeVar, Unpack
+
+import httpx
+from tenacity import Retrying
+
+from api.client import calls, waiting
+from api.client.calls import Call, JobFields, JobFilters
+from api.client.core import DEFAULT_URL, NO_STREAM, PASSING, RETRY_WITHIN_S, TIMEOUT_S, Core, Trial, translated
+from api.client.errors import PenstockError
+from api.client.feed import Feed
+from api.schemas import MAX_PAGE, Accepted, JobSummary, JobView, RerunAccepted
+from api.schemas_events import StreamEvent
+from stages.contract import Clock, Document, Processing
+
+T = TypeVar("T")
+
+
+class Penstock:
+    """Speaks to one service. May be used by several threads; close it, or use it in a `with` block.
+
+    Every method raises `PenstockError`. What may pass is tried again for `retry_within_s` seconds.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        retry_within_s: float = RETRY_WITHIN_S,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`timeout_s` is for one request. Raises `ValueError` for what is no URL or no key."""
+        self._core = Core(url, api_key, timeout_s=timeout_s, retry_within_s=retry_within_s, clock=clock, random=random)
+        self._http = httpx.Client(base_url=self._core.url, headers=self._core.headers, transport=transport)
+        self._sleep = sleep
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._core.where!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def submit(self, *, idempotency_key: str | None = None, **job: Unpack[JobFields]) -> Accepted:
+        """Submit a job: `url`, `html` or `text`, and options.
+
+        It is sent again until an answer comes, and makes one job. A key of your own makes that true across restarts
+        of your program, too: the same submission with the same key finds its job for 24 hours.
+        """
+        return self._call(calls.submit(job, idempotency_key or self._core.new_key()))
+
+    def run(
+        self,
+        *,
+        timeout_s: float | None = None,
+        on_event: Callable[[StreamEvent], object] | None = None,
+        **job: Unpack[JobFields],
+    ) -> Document:
+        """Submit a job, wait for its end and return its result.
+
+        `on_event` is told what happens meanwhile. Raises `NotSucceeded`, which has the job, and `WaitTimedOut` after
+        `timeout_s` seconds; the job goes on then.
+        """
+        over_at = self._core.over_at(timeout_s)
+        job_id = self.submit(**job).id
+        for event in self._events_if_any(Feed(self._core, job_id, over_at)):
+            if on_event is not None:
+                on_event(event)
+        return self.result(waiting.succeeded(self._wait(job_id, over_at)))
+
+    def job(self, job_id: str, *, run: int | None = None) -> JobView:
+        """A job as it is, or as it was in one of its runs. Raises `JobNotFound`, `RunNotFound`."""
+        return self._call(calls.job(job_id, run))
+
+    def wait(self, job_id: str, timeout_s: float | None = None) -> JobView:
+        """The job once it has ended, however it did. Raises `WaitTimedOut` after `timeout_s` seconds."""
+        return self._wait(job_id, self._core.over_at(timeout_s))
+
+    def result(self, job_id: str, *, run: int | None = None) -> Document:
+        """The final document. Raises `JobUnfinished`, `JobFailed`, `JobCancelled`, `ResultLost`."""
+        return self._call(calls.result(job_id, run))
+
+    def iter_events(self, job_id: str | None = None) -> Iterator[StreamEvent]:
+        """What happened to a job and what happens, until it has ended; or what happens to all jobs from now on.
+
+        Connects again by itself and goes on after the last event. What the service has forgotten by then comes as a
+        `Snapshot` of the job, or as a `Gap` in the events of all.
+        """
+        return self._events(Feed(self._core, job_id))
+
+    def iter_jobs(self, *, page_size: int = MAX_PAGE, **filters: Unpack[JobFilters]) -> Iterator[JobSummary]:
+        """Jobs, newest first, all that match; further pages are asked for as they are needed."""
+        page = self._call(calls.jobs(filters, page_size))
+        yield from page.items
+        while page.next is not None:
+            page = self._call(calls.page(page.next))
+            yield from page.items
+
+    def cancel(self, job_id: str) -> JobView:
+        """Cancel a job that has not ended. Raises `JobFinished`."""
+        return self._call(calls.cancel(job_id))
+
+    def retry(self, job_id: str) -> RerunAccepted:
+        """Continue a failed or cancelled job where it stopped.
+
+        Raises `JobUnfinished`, `JobFinished`, `InputExpired`.
+        """
+        return self._call(calls.retry(job_id, self._core.new_key()))
+
+    def replay(self, job_id: str, from_stage: str, *, processing: Processing | None = None) -> RerunAccepted:
+        """Start a finished job again from a stage. Raises `JobUnfinished`, `InputExpired`, `UnknownStage`."""
+        return self._call(calls.replay(job_id, from_stage, processing, self._core.new_key()))
+
+    def purge(self, job_id: str) -> None:
+        """Erase a finished job with all that is kept of it. Raises `JobUnfinished`."""
+        self._call(calls.purge(job_id))
+
+    def _call(self, call: Call[T], over_at: float = math.inf) -> T:
+        trial = Trial(self._core, call, over_at)
+        answer: T = Retrying(sleep=self._sleep, **trial.policy)(self._try, trial)
+        return answer
+
+    def _try(self, trial: Trial[T]) -> T:
+        with translated():
+            answer = self._http.request(**trial.request())
+        return trial.read(answer)
+
+    def _wait(self, job_id: str, over_at: float) -> JobView:
+        flow, job = waiting.wait(self._core, job_id, over_at), None
+        while True:
+            try:
+                step = flow.send(job)
+            except StopIteration as end:
+                ended: JobView = end.value
+                return ended
+            if isinstance(step, Call):
+                job = self._call(step, over_at)
+            else:
+                self._sleep(step)
+
+    def _events_if_any(self, feed: Feed) -> Iterator[StreamEvent]:
+        with suppress(*NO_STREAM):
+            yield from self._events(feed)
+
+    def _events(self, feed: Feed) -> Iterator[StreamEvent]:
+        while not feed.is_over:
+            failure: PenstockError | None = None
+            try:
+                with translated(), self._http.stream(**feed.request()) as answer:
+                    if not answer.is_success:
+                        answer.read()
+                    feed.require_stream(answer)
+                    for chunk in answer.iter_bytes():
+                        yield from feed.take(chunk)
+                feed.closed()
+            except PASSING as error:
+                failure = error
+            if not feed.is_over:
+                self._sleep(feed.pause_s(failure))

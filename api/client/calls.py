@@ -1,0 +1,136 @@
+"""What can be asked of the service: one request each, and how its answer is read."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, Generic, TypedDict, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from api.schemas import Accepted, JobPage, JobView, RerunAccepted, job_url, result_url
+from api.schemas_runs import ReplayRequest
+from pipeline.job import JobState, Lane
+from stages.contract import Document, Options, Processing
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+class JobFields(TypedDict, total=False):
+    """What is submitted. Give exactly one of `url`, `html` and `text`."""
+
+    url: str
+    html: str
+    text: str
+    pipeline: str
+    """A named pipeline, `summarize` unless given."""
+    stages: Iterable[str]
+    """An order of stages, instead of a pipeline."""
+    processing: Processing
+    lane: Lane | str
+
+
+class JobFilters(TypedDict, total=False):
+    """Which jobs are listed: those for which all that is given holds."""
+
+    status: JobState | str
+    stage: str
+    """Jobs that failed at this stage."""
+    code: str
+    """Jobs that failed with this code."""
+    created_after: datetime
+    """With a time zone, as the other one."""
+    created_before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request. It may be sent several times and takes effect once."""
+
+    method: str
+    path: str
+    read: Callable[[bytes], T]
+    """Reads the body of the answer. Raises `ValueError`."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    key: str | None = None
+    """Goes with it as `Idempotency-Key`."""
+    wait_s: float = 0.0
+    """How long the service may take on purpose."""
+    erases: bool = False
+    """Whether it is done when, sent again, it finds nothing."""
+
+
+def submit(job: JobFields, key: str) -> Call[Accepted]:
+    """Submit a job."""
+    stages = {"stages": list(job["stages"])} if "stages" in job else {}
+    return Call("POST", "/v1/jobs", _as(Accepted), body={**job, **stages}, key=key)
+
+
+def job(job_id: str, run: int | None = None, wait_s: float = 0.0) -> Call[JobView]:
+    """Read a job, or wait for its end."""
+    params = {"run": run, "wait_s": wait_s or None}
+    return Call("GET", job_url(_quoted(job_id)), _as(JobView), params=_given(params), wait_s=wait_s)
+
+
+def result(job_id: str, run: int | None = None) -> Call[Document]:
+    """Get the final document."""
+    return Call("GET", result_url(_quoted(job_id)), _as(Document), params=_given({"run": run}))
+
+
+def jobs(filters: JobFilters, page_size: int) -> Call[JobPage]:
+    """List jobs: the first page."""
+    asked = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in filters.items()}
+    return Call("GET", "/v1/jobs", _as(JobPage), params={**asked, "limit": page_size})
+
+
+def page(path: str) -> Call[JobPage]:
+    """List jobs: a further page, found at what the one before gave as `next`."""
+    return Call("GET", path, _as(JobPage))
+
+
+def cancel(job_id: str) -> Call[JobView]:
+    """Cancel a job."""
+    return Call("DELETE", job_url(_quoted(job_id)), _as(JobView))
+
+
+def purge(job_id: str) -> Call[None]:
+    """Erase a job."""
+    return Call("DELETE", job_url(_quoted(job_id)), _nothing, params={"purge": "true"}, erases=True)
+
+
+def retry(job_id: str, key: str) -> Call[RerunAccepted]:
+    """Continue a job where it stopped."""
+    return Call("POST", f"{job_url(_quoted(job_id))}/retry", _as(RerunAccepted), key=key)
+
+
+def replay(job_id: str, from_stage: str, processing: Processing | None, key: str) -> Call[RerunAccepted]:
+    """Start a job again from a stage."""
+    options = None if processing is None else Options(processing=processing)
+    asked = ReplayRequest.model_construct(from_stage=from_stage, options=options)
+    body = asked.model_dump(by_alias=True, exclude_none=True)
+    return Call("POST", f"{job_url(_quoted(job_id))}/replay", _as(RerunAccepted), body=body, key=key)
+
+
+def events_url(job_id: str | None) -> str:
+    """Where the events of a job, or of all, are streamed."""
+    return "/v1/events" if job_id is None else f"{job_url(_quoted(job_id))}/events"
+
+
+def _as(model: type[M]) -> Callable[[bytes], M]:
+    return partial(model.model_validate_json)
+
+
+def _nothing(_body: bytes) -> None:
+    return None
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _quoted(job_id: str) -> str:
+    """An id as a part of a path, whatever its user put there."""
+    return quote(job_id, safe="")
