@@ -14,7 +14,7 @@ class JobEvent(BaseModel):
     """One thing that happened to a run; what does not apply is None. See the table in `pipeline.events`."""
 
     id: str | None = None
-    """Where a reader goes on from; None for what the stream itself does not hold."""
+    """Where a reader goes on from."""
     event: EventKind
     job_id: str
     run: int

@@ -1,4 +1,5 @@
-"""All knobs, read from the environment once. The only reader of the environment.
+"""All knobs, read from the environment once. The only reader of the environment, but for how a client finds its
+service (`api/cli/service.py`).
 
 Every field is set by `PENSTOCK_` and its name in capitals; `docs/reference/settings.md` lists them.
 """

@@ -1,12 +1,13 @@
 """The commands of `penstock`."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from api.cli.choices import ProcessingChoice, Quick
 from api.cli.guard import guarded, settings_with
+from api.cli.jobs import jobs
 from api.cli.keys import keys
 from api.cli.letters import letters
 from pipeline.job import Lane
@@ -18,20 +19,11 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(jobs)
 app.add_typer(letters)
 app.add_typer(keys)
 
 
-class ProcessingChoice(StrEnum):
-    """`Processing`, as the command line wants it."""
-
-    QUICK = "quick"
-    DETAILED = "detailed"
-
-
-Quick = Annotated[
-    ProcessingChoice, typer.Option(help="quick: about three sentences; detailed: sections and key points.")
-]
 Json = Annotated[bool, typer.Option("--json", help="Print the result documents only, one a line.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write result files to this folder.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]

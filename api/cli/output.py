@@ -18,11 +18,14 @@ Ended = Sequence[tuple[str, Job]]
 
 def print_results(jobs: Ended, payloads: Payloads, *, as_json: bool) -> None:
     """Print what succeeded: the documents as JSON, one a line, or what a person wants to read of them."""
+    found = ((label, _document(job, payloads)) for label, job in jobs)
+    print_documents(((label, document) for label, document in found if document is not None), as_json=as_json)
+
+
+def print_documents(documents: Iterable[tuple[str, Document]], *, as_json: bool) -> None:
+    """Print documents, each with the name of its source: as JSON, one a line, or what a person wants to read."""
     console = Console(highlight=False)
-    for label, job in jobs:
-        document = _document(job, payloads)
-        if document is None:
-            continue
+    for label, document in documents:
         if as_json:
             print(document.model_dump_json())
         else:
@@ -37,7 +40,7 @@ def write_results(jobs: Ended, payloads: Payloads, folder: Path) -> None:
         if document is not None:
             stem = folder / f"{file_stem(label)}-{job.id[-8:]}"
             Path(f"{stem}.json").write_text(document.model_dump_json(indent=2), encoding="utf-8")
-            Path(f"{stem}.md").write_text("\n".join(_markdown(document)), encoding="utf-8")
+            Path(f"{stem}.md").write_text(as_markdown(document), encoding="utf-8")
 
 
 def file_stem(label: str) -> str:
@@ -101,6 +104,11 @@ def _analysis(analysis: Analysis) -> Iterable[str]:
     yield f"Reading time: {max(1, round(analysis.reading_time_s / 60))} min"
     yield from (f"- {fact}" for fact in analysis.key_facts)
     yield from ("", f"(analysis: {analysis.model or analysis.method})")
+
+
+def as_markdown(document: Document) -> str:
+    """Title, facts, summary and article."""
+    return "\n".join(_markdown(document))
 
 
 def _markdown(document: Document) -> Iterable[str]:

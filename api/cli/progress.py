@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.report import stderr
-from pipeline.job import Job, JobState, Lane, StageRecord, StageState
+from api.schemas import JobView, StageView
+from pipeline.job import JobState, Lane, StageState
 
 MARKS = {
     StageState.WAITING: ("·", "dim"),
@@ -53,7 +54,7 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, jobs: Mapping[str, Job]) -> None:
+    def show(self, jobs: Mapping[str, JobView]) -> None:
         """Draw the jobs as they are now; `jobs` by id."""
         if self._live is not None:
             self._live.update(_table(self._watched, jobs), refresh=True)
@@ -61,7 +62,7 @@ class Progress:
         for line in self._news(jobs):
             self._console.print(line, soft_wrap=True)
 
-    def _news(self, jobs: Mapping[str, Job]) -> Iterable[Text]:
+    def _news(self, jobs: Mapping[str, JobView]) -> Iterable[Text]:
         for each in self._watched:
             line = _line(each.label, jobs[each.job_id])
             if self._said.get(each.job_id) != line.plain:
@@ -69,35 +70,37 @@ class Progress:
                 yield line
 
 
-def _table(watched: Sequence[Watched], jobs: Mapping[str, Job]) -> Table:
+def _table(watched: Sequence[Watched], jobs: Mapping[str, JobView]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("job", "", "stages", "done", "status"):
         table.add_column(heading, header_style="dim", overflow="ellipsis", no_wrap=heading != "status")
     for each in watched:
         job = jobs[each.job_id]
         lane = "" if job.lane is Lane.NORMAL else str(job.lane)
-        table.add_row(Text(each.label), Text(lane), _stages(job.stages), f"{job.progress:3d} %", _status(job))
+        table.add_row(Text(each.label), Text(lane), stage_marks(job.stages), f"{job.progress:3d} %", status_line(job))
     return table
 
 
-def _line(label: str, job: Job) -> Text:
-    return Text("  ").join([Text(label), _stages(job.stages), _status(job)])
+def _line(label: str, job: JobView) -> Text:
+    return Text("  ").join([Text(label), stage_marks(job.stages), status_line(job)])
 
 
-def _stages(stages: Iterable[StageRecord]) -> Text:
+def stage_marks(stages: Iterable[StageView]) -> Text:
+    """The stages of a run, each with a mark of its state."""
     return Text("  ").join(_stage(stage) for stage in stages)
 
 
-def _stage(stage: StageRecord) -> Text:
-    mark, style = MARKS[stage.state]
+def _stage(stage: StageView) -> Text:
+    mark, style = MARKS[stage.status]
     again = f"×{stage.attempts}" if stage.attempts > 1 else ""
-    return Text(f"{mark} {stage.stage}{again}", style=style)
+    return Text(f"{mark} {stage.name}{again}", style=style)
 
 
-def _status(job: Job) -> Text:
+def status_line(job: JobView) -> Text:
+    """How a job is, and why."""
     if job.error is not None:
-        return Text(f"{job.state}: {job.error.message} ({job.error.code})", style=STYLES.get(job.state, ""))
+        return Text(f"{job.status}: {job.error.message} ({job.error.code})", style=STYLES.get(job.status, ""))
     if job.finished_at is not None:
         seconds = (job.finished_at - job.created_at).total_seconds()
-        return Text(f"{job.state} in {seconds:.1f} s", style=STYLES.get(job.state, ""))
-    return Text(str(job.state))
+        return Text(f"{job.status} in {seconds:.1f} s", style=STYLES.get(job.status, ""))
+    return Text(str(job.status))

@@ -11,6 +11,7 @@ from api.cli.interrupts import noted_interrupts
 from api.cli.output import print_results, write_results
 from api.cli.progress import Progress, Watched
 from api.cli.report import note
+from api.schemas import JobView
 from orchestration.embedded.background import background_stack, require_stack
 from orchestration.settings import Settings
 from orchestration.submit import Submission
@@ -127,7 +128,7 @@ def _watch(watched: Sequence[Watched], wiring: Wiring, interrupted: Event) -> li
     with Progress(watched) as progress:
         while not interrupted.wait(POLL_S):
             _refresh(latest, watched, lambda job_id: wiring.records.job(DEFAULT_TENANT, job_id))
-            progress.show(latest)
+            progress.show({job_id: JobView.of(job) for job_id, job in latest.items()})
             if all(job.state.is_terminal for job in latest.values()):
                 return [(each.label, latest[each.job_id]) for each in watched]
             require_stack(wiring.settings)

@@ -42,7 +42,12 @@ class Penstock:
     ) -> None:
         """`timeout_s` is for one request. Raises `ValueError` for what is no URL or no key."""
         self._core = Core(url, api_key, timeout_s=timeout_s, retry_within_s=retry_within_s, clock=clock, random=random)
-        self._http = httpx.Client(base_url=self._core.url, headers=self._core.headers, transport=transport)
+        self._http = httpx.Client(
+            base_url=self._core.url,
+            headers=self._core.headers,
+            trust_env=self._core.trust_env,
+            transport=transport,
+        )
         self._sleep = sleep
 
     def __repr__(self) -> str:

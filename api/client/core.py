@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import ip_address
 from random import Random, SystemRandom
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -48,6 +49,8 @@ class Core:
         random: Random | None = None,
     ) -> None:
         self.url = _service_url(url)
+        self.trust_env = not _is_local(self.url.host)
+        """Whether proxies and certificates of the environment count; no proxy leads to this machine."""
         self.headers = {} if api_key is None else {"Authorization": f"Bearer {_visible(api_key)}"}
         self.timeout_s = timeout_s
         self.retry_within_s = retry_within_s
@@ -171,6 +174,18 @@ def _service_url(url: str) -> httpx.URL:
     if parsed.userinfo:
         raise ValueError("the URL of the service has to be without user and password; there is `api_key`")
     return parsed
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host is this machine.
+
+    >>> _is_local("localhost"), _is_local("127.0.0.1"), _is_local("::1"), _is_local("example.org")
+    (True, True, True, False)
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _visible(api_key: str) -> str:
