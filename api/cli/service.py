@@ -4,7 +4,8 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict
+from tomllib import TOMLDecodeError
+from typing import NoReturn, TypedDict
 
 import platformdirs
 import typer
@@ -96,19 +97,28 @@ def status_of(error: PenstockError) -> int:
 
 def address_of(api_url: str | None) -> Address:
     """Where the service is: as named, or else where the stack on the data directory says. Raises `Unreachable`."""
+    connection = _connection(api_url)
+    url = connection.api_url or _url_of_stack()
+    key = None if connection.api_key is None else connection.api_key.get_secret_value()
     try:
-        connection = Connection() if api_url is None else Connection(api_url=api_url)
-        key = None if connection.api_key is None else connection.api_key.get_secret_value()
-        address = Address(url=connection.api_url or _url_of_stack(), api_key=key)
-        Core(address["url"], key)
-    except ValidationError as error:
-        problems = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
-        complain(f"{FILE} or the environment: {'; '.join(problems)}")
-        raise typer.Exit(BAD_USAGE) from None
+        Core(url, key)
     except ValueError as error:
-        complain(str(error))
-        raise typer.Exit(BAD_USAGE) from None
-    return address
+        _refuse(str(error))
+    return Address(url=url, api_key=key)
+
+
+def _connection(api_url: str | None) -> Connection:
+    try:
+        return Connection() if api_url is None else Connection(api_url=api_url)
+    except ValidationError as error:
+        _refuse("; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()))
+    except TOMLDecodeError as error:
+        _refuse(f"{FILE}: {error}")
+
+
+def _refuse(reason: str) -> NoReturn:
+    complain(reason)
+    raise typer.Exit(BAD_USAGE) from None
 
 
 def _url_of_stack() -> str:
