@@ -33,8 +33,8 @@ async def _follow(address: Address, watched: Sequence[Watched]) -> dict[str, Job
                 async with turns:
                     async for _ in penstock.iter_events(job_id):
                         await see(job_id)
-                    await penstock.wait(job_id)
-                    await see(job_id)
+                    latest[job_id] = await penstock.wait(job_id)
+                    progress.show(latest)
 
             progress.show(latest)
             await asyncio.gather(*(follow_one(each.job_id) for each in watched))
