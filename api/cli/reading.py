@@ -14,7 +14,7 @@ from api.cli.service import status_of
 from api.client import JobFilters, Penstock, PenstockError
 from api.schemas import MAX_PAGE, JobSummary, JobView
 
-HEADINGS = ("job", "status", "pipeline", "created at", "source")
+HEADINGS = ("job", "status", "created at", "source")
 
 
 def show_job(penstock: Penstock, job_id: str, *, as_json: bool) -> None:
@@ -91,4 +91,4 @@ def _print_jobs(found: Iterable[JobSummary]) -> None:
 
 def _cells(job: JobSummary) -> tuple[str, ...]:
     status = f"{job.status}: {job.error.code}" if job.error else str(job.status)
-    return job.id, status, job.pipeline, f"{job.created_at:%Y-%m-%d %H:%M:%S}", job.source_url or ""
+    return job.id, status, f"{job.created_at:%Y-%m-%d %H:%M:%S}", job.source_url or ""

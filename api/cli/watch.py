@@ -23,7 +23,8 @@ def watch_jobs(api_url: str | None, job_id: str | None, *, as_json: bool) -> int
 
 
 def _draw(address: Address, job_id: str) -> int:
-    return _status_of(follow(address, [Watched(job_id, job_id)])[job_id].status)
+    # The whole id would leave no room for what happens.
+    return _status_of(follow(address, [Watched(job_id[-12:], job_id)])[job_id].status)
 
 
 def _print_events(address: Address, job_id: str | None, console: Console, *, as_json: bool) -> int:

@@ -119,6 +119,18 @@ def submitting(stack: LiveStack) -> Iterator[set[str]]:
         stack.wait_all(ids)
 
 
+def test_an_interrupt_ends_the_waiting_and_not_the_job(stack: LiveStack) -> None:
+    with SilentHost() as host, begun(stack, "submit", "--wait", host.url) as process:
+        assert host.asked.wait(30)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        [newest] = stack.client.get("/v1/jobs?limit=1").json()["items"]
+        assert (newest["source_url"], newest["status"]) == (host.url, "running")
+        stack.client.delete(newest["url"])
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
 def test_cancel_says_of_each_job_what_became_of_it(stack: LiveStack) -> None:
     with SilentHost() as host:
         ids = [stack.submit(url=host.url) for _ in range(2)]
