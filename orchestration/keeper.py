@@ -6,7 +6,7 @@ both think they lead publish nothing twice.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from celery import Celery
@@ -137,14 +137,19 @@ class Keeper:
         return count
 
     def _unstarted(self) -> Iterable[Suspect]:
-        if not self._records.unstarted(older_than_s=self._relaunch_after_s, limit=1):
+        # A paused stage is started by nobody, however long that takes; what was never published is all the same.
+        paused = frozenset(self._records.paused())
+        if not self._overdue(self._relaunch_after_s, paused, limit=1):
             return
         in_line = self._queues.in_line()
-        soon = self._records.unstarted(older_than_s=self._relaunch_after_s, except_stages=in_line, limit=BATCH)
-        late = self._records.unstarted(older_than_s=IN_LINE_PATIENCE_S, limit=BATCH) if in_line else ()
+        soon = self._overdue(self._relaunch_after_s, paused | in_line)
+        late = self._overdue(IN_LINE_PATIENCE_S, paused) if in_line else ()
         for suspect in self._queues.without_message((*soon, *late)):
             if self._records.relaunch(suspect):
                 yield suspect
+
+    def _overdue(self, older_than_s: float, except_stages: frozenset[str], limit: int = BATCH) -> Sequence[Suspect]:
+        return self._records.unstarted(older_than_s=older_than_s, except_stages=except_stages, limit=limit)
 
     def _launch(self, suspects: Iterable[Suspect]) -> int:
         count = 0

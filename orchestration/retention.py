@@ -81,6 +81,7 @@ class Retirement:
 
     def _begin_round(self, now: datetime) -> int:
         forgotten = self._records.forget_bulk(before=now - timedelta(seconds=self._older.results_s))
+        forgotten += self._records.forget_workers()
         if not self._is_trusted(now):
             return forgotten
         self._round = self._payloads.jobs(older_than_s=self._orphan_grace_s)

@@ -37,6 +37,8 @@ class KeptStage:
     record: StageRecord
     epoch: int = 0
     lease_until_s: float = 0.0
+    owner: str = ""
+    """Of the latest attempt."""
     message_id: str | None = None
     """Of the message it was claimed for last."""
     launched_at_s: float | None = None
@@ -72,6 +74,11 @@ class KeptStage:
 
     def was_lost(self, epoch: int) -> bool:
         return any(attempt.epoch == epoch and attempt.outcome == "lost" for attempt in self.tries)
+
+    def wait_from(self, now_s: float) -> None:
+        """Count patience with it from now on."""
+        self.launched_at_s = None if self.launched_at_s is None else now_s
+        self.parked_since_s = None if self.parked_since_s is None else now_s
 
     def is_overdue(self, now_s: float, older_than_s: float) -> bool:
         if self.launched_at_s is None:

@@ -24,6 +24,7 @@ from pipeline.memory_bulk import MemoryBulk
 from pipeline.memory_jobs import KeptJob, KeptStage, new_job, new_stage
 from pipeline.memory_keeping import MemoryKeeping
 from pipeline.memory_markers import MemoryMarkers
+from pipeline.memory_queues import MemoryQueues
 from pipeline.memory_retention import MemoryRetention
 from pipeline.memory_runs import MemoryRuns
 from pipeline.ports import Finished, Renewal
@@ -31,7 +32,7 @@ from pipeline.runs import NewRun
 from pipeline.verdicts import why_refused
 
 
-class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, MemoryApiKeys, MemoryMarkers):
+class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, MemoryApiKeys, MemoryMarkers, MemoryQueues):
     """`Records` in a dictionary. The record's own clock is the given one."""
 
     # acceptance
@@ -69,7 +70,7 @@ class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, Memo
         self,
         key: StageKey,
         *,
-        owner: str,  # noqa: ARG002 - never shown
+        owner: str,
         lease_s: float,
         at: datetime,
         message_id: str | None = None,
@@ -83,6 +84,7 @@ class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, Memo
             if not _is_due(kept.job, stage, now_s):
                 return why_refused(kept.job, stage.record, run=key.run, now_s=now_s)
             kept.start(stage, now_s + lease_s, at, message_id)
+            stage.owner = owner
             return kept.grant(stage, now_s)
 
     def renew(self, holds: Collection[Hold], *, lease_s: float) -> Renewal:

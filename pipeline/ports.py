@@ -9,6 +9,7 @@ from typing import Protocol
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey
 from pipeline.job import Grant, Job, JobError, JobState, NewJob, Refused, Suspect
+from pipeline.queues import QueueRecords
 from pipeline.runs import NewRun, RunSummary
 from stages.contract import CancelToken, Http, Isolate, Llm
 
@@ -85,7 +86,7 @@ class Retention:
         return self.results_s if state is JobState.SUCCEEDED else self.dead_letters_s
 
 
-class Records(Protocol):
+class Records(QueueRecords, Protocol):
     """The truth about jobs. Every write compares before it sets.
 
     Each method is one transaction, `expire` one for each job. Leases and due times are kept on the record's own

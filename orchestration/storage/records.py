@@ -1,6 +1,6 @@
 """The records in SQL: which transaction each method is. What happens inside is in the modules beside."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -12,6 +12,7 @@ from orchestration.storage import records_jobs as jobs
 from orchestration.storage import records_keeping as keeping
 from orchestration.storage import records_keys as keys
 from orchestration.storage import records_markers as markers
+from orchestration.storage import records_queues as queues
 from orchestration.storage import records_reading as reading
 from orchestration.storage import records_retention as retention
 from orchestration.storage import records_runs as runs
@@ -25,6 +26,7 @@ from pipeline.ids import Claim, Hold, StageKey, canonical_uuid
 from pipeline.job import Grant, Job, JobError, NewJob, Refusal, Refused, Suspect
 from pipeline.keys import ApiKey
 from pipeline.ports import Finished, JobFilter, Page, Renewal, Retention, Tally
+from pipeline.queues import Running, Worker
 from pipeline.runs import NewRun, RunSummary
 
 
@@ -326,6 +328,48 @@ class SqlRecords:
         """Take or keep a named lease."""
         with self._database.write() as connection:
             return markers.lead(connection, name, holder, lease_s)
+
+    # queues and workers
+
+    def pause(self, stage: str, at: datetime) -> datetime:
+        """Have the workers of a stage begin nothing new."""
+        with self._database.write(durable=True) as connection:
+            return queues.pause(connection, stage, at)
+
+    def resume(self, stage: str) -> None:
+        """Let them go on."""
+        with self._database.write(durable=True) as connection:
+            queues.resume(connection, stage)
+
+    def paused(self) -> Mapping[str, datetime]:
+        """The stages that are paused."""
+        with self._database.read() as connection:
+            return queues.paused(connection)
+
+    def check_in(self, worker: Worker, *, lease_s: float) -> None:
+        """Say that a worker lives."""
+        with self._database.write() as connection:
+            queues.check_in(connection, worker, lease_s)
+
+    def check_out(self, name: str) -> None:
+        """Say that a worker has ended."""
+        with self._database.write() as connection:
+            queues.check_out(connection, name)
+
+    def workers(self) -> Sequence[Worker]:
+        """The workers that live."""
+        with self._database.read() as connection:
+            return queues.workers(connection)
+
+    def forget_workers(self) -> int:
+        """Erase what is kept of workers that died."""
+        with self._database.write() as connection:
+            return queues.forget_workers(connection)
+
+    def running(self) -> Sequence[Running]:
+        """The attempts that run."""
+        with self._database.read() as connection:
+            return queues.running(connection)
 
     def check(self) -> None:
         """Raise `RecordsUnavailable` unless the database answers and has the current schema."""

@@ -11,9 +11,19 @@ def marker(connection: Connection, name: str) -> str | None:
     return connection.scalar(select(markers.c.value).where(markers.c.name == name))
 
 
-def set_marker(connection: Connection, name: str, value: str) -> None:
-    insert = upsert(connection, markers).values(name=name, value=value)
-    connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": value, "until": None}))
+def set_marker(connection: Connection, name: str, value: str, *, lease_s: float | None = None) -> None:
+    values = {"value": value, "until": None if lease_s is None else now_s() + lease_s}
+    insert = upsert(connection, markers).values(name=name, **values)
+    connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def locked_marker(connection: Connection, name: str, initial: str) -> str:
+    """A value, begun with `initial`, that nobody else changes until the transaction ends."""
+    insert = upsert(connection, markers).values(name=name, value=initial)
+    connection.execute(insert.on_conflict_do_nothing())
+    locked = select(markers.c.value).where(markers.c.name == name).with_for_update()
+    value: str = connection.execute(locked).scalar_one()
+    return value
 
 
 def lead(connection: Connection, name: str, holder: str, lease_s: float) -> bool:

@@ -140,6 +140,33 @@ def test_what_may_be_waiting_in_line_is_given_longer(house: House) -> None:
     assert house.published() == [f"{job.id}:1:fetch:0:2"]
 
 
+def test_what_waits_in_a_paused_queue_is_not_published_again(house: House) -> None:
+    job, elsewhere = house.world.accept(), house.world.accept()
+    house.world.do(elsewhere, "fetch")
+    house.records.pause("fetch", house.clock.now())
+    house.clock.advance(IN_LINE_PATIENCE_S * 10)
+    for line in (set(), {"fetch"}):
+        house.queues.line = line
+        house.keeper.tick()
+    assert house.published() == [f"{elsewhere.id}:1:extract:0:2"]
+    house.records.resume("fetch")
+    house.clock.advance(RELAUNCH_AFTER_S - 1)
+    assert house.keeper.tick() == Kept()
+    house.queues.line = set()
+    house.clock.advance(2)
+    assert house.keeper.tick() == Kept(relaunched=1)
+    assert house.published()[1:] == [f"{job.id}:1:fetch:0:2"]
+
+
+def test_what_has_no_message_is_published_into_a_paused_queue(house: House) -> None:
+    never, lost = house.world.accept(), house.running()
+    house.records.unlaunch(key_of(never))
+    house.records.pause("fetch", house.clock.now())
+    house.clock.advance(LEASE_S + 1)
+    assert house.keeper.tick() == Kept(reclaimed=1, relaunched=1)
+    assert set(house.published()) == {f"{never.id}:1:fetch:0:2", f"{lost.id}:1:fetch:0:2"}
+
+
 def test_a_line_before_one_stage_holds_up_no_other(house: House) -> None:
     here, further = house.world.accept(), house.world.accept()
     house.world.do(further, "fetch")

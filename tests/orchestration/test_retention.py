@@ -9,6 +9,7 @@ from pipeline.idempotency import IdempotencyKey
 from pipeline.job import NewJob
 from pipeline.memory import MemoryPayloads, MemoryRecords
 from pipeline.ports import Finished, Retention
+from pipeline.queues import Worker
 from pipeline.runs import NewRun
 from tests.support.bench import Watched
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, new_job
@@ -225,3 +226,12 @@ def test_a_purge_without_the_payload_store_leaves_orphans(attic: Attic) -> None:
     attic.clock.advance(DAY_S)
     attic.turns()
     assert attic.kept(done) == []
+
+
+def test_each_round_forgets_workers_that_died() -> None:
+    attic = Attic()
+    now = attic.clock.now()
+    attic.records.check_in(Worker("fetch-7@host", ("fetch",), "host", 7, started_at=now, seen_at=now), lease_s=10)
+    attic.clock.advance(11)
+    attic.retirement.turn()
+    assert attic.records.forget_workers() == 0
