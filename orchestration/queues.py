@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import amqp.exceptions
 import kombu.exceptions
@@ -14,11 +15,32 @@ from celery import Celery
 
 from orchestration.transport import Inspector, Transport
 from pipeline.errors import BrokerUnavailable
-from pipeline.job import Suspect
+from pipeline.job import Lane, Suspect, priority_of
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The messages of one queue, by where they are. None is what lists cannot tell: workers have it in memory."""
+
+    lanes: Mapping[Lane, int]
+    """Waiting for their first delivery."""
+    redelivery: int | None = None
+    """Waiting, and delivered before."""
+    delayed: int | None = None
+    """Not due yet; in a paused queue, also due by now."""
+    in_flight: int | None = None
+    """Delivered and not settled."""
+    oldest_s: float | None = None
+    """For how long the one that waits longest has waited, or None when none waits, too."""
 
 
 class Queues(Protocol):
-    """Questions of the keeper to the broker. All raise `BrokerUnavailable`."""
+    """Questions of keepers and operators to the broker. All raise `BrokerUnavailable`."""
+
+    transport: Literal["streams", "lists"]
+
+    def backlogs(self) -> Mapping[str, Backlog]:
+        """What stands in the queue of each stage."""
 
     def incarnation(self) -> str | None:
         """Changes when the broker lost its memory; None where it cannot tell, or not yet."""
@@ -33,9 +55,16 @@ class Queues(Protocol):
 class ListQueues:
     """Lists say how long they are, and no more."""
 
+    transport: Literal["streams", "lists"] = "lists"
+
     def __init__(self, app: Celery, names: Sequence[str]) -> None:
         self._app = app
         self._names = names
+
+    def backlogs(self) -> Mapping[str, Backlog]:
+        """The lengths of the lists."""
+        with answering(self._app) as connection:
+            return {name: Backlog(_lengths(connection.default_channel, name)) for name in self._names}
 
     def incarnation(self) -> str | None:
         """Not known."""
@@ -53,6 +82,13 @@ class ListQueues:
 
 class StreamQueues(ListQueues):
     """Streams can be searched, and tell whether they are the ones they were."""
+
+    transport = "streams"
+
+    def backlogs(self) -> Mapping[str, Backlog]:
+        """All there is to know."""
+        with self._inspector() as inspector:
+            return {name: _backlog(inspector, name) for name in self._names}
 
     def incarnation(self) -> str | None:
         """The marker that the workers leave in the broker's memory."""
@@ -100,6 +136,22 @@ def answering(app: Celery) -> Iterator[Any]:
             *connection.recoverable_connection_errors,
         ) as error:
             raise BrokerUnavailable("the broker does not answer") from error
+
+
+def _backlog(inspector: Inspector, queue: str) -> Backlog:
+    depth = inspector.depth(queue)
+    return Backlog(
+        lanes={lane: depth.lanes[priority_of(lane)] for lane in Lane},
+        redelivery=depth.redelivery,
+        delayed=depth.delayed,
+        in_flight=depth.pending,
+        oldest_s=inspector.oldest_s(queue),
+    )
+
+
+def _lengths(channel: Any, queue: str) -> Mapping[Lane, int]:
+    with channel.conn_or_acquire() as client:
+        return {lane: client.llen(channel._q_for_pri(queue, priority_of(lane))) for lane in Lane}
 
 
 def _waiting(channel: Any, queue: str) -> int:

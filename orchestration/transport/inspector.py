@@ -11,7 +11,7 @@ from kombu.utils.json import loads
 from orchestration.transport import scripts
 from orchestration.transport.depth import Depth, depth_of
 from orchestration.transport.envelope import Payload
-from orchestration.transport.keys import FleetKeys
+from orchestration.transport.keys import GROUP, FleetKeys
 from orchestration.transport.line import Line
 
 PAGE = 500
@@ -74,6 +74,14 @@ class Inspector:
     def depth(self, queue: str) -> Depth:
         """What stands in a queue."""
         return depth_of(self._line, self._options.queue(queue))
+
+    def oldest_s(self, queue: str) -> float | None:
+        """How long the message has waited that waits longest for a consumer, in seconds; None when none does.
+
+        Counted from when it came to its stream, so anew for one that is delivered again, or since it was due.
+        """
+        waiting_ms = self._line.run(scripts.OLDEST, self._options.queue(queue).for_turn, (GROUP,))
+        return waiting_ms / 1000 if waiting_ms >= 0 else None
 
     def find(self, queue: str, task_ids: Collection[str], *, most: int = 100_000) -> Found:
         """Which of these tasks have a message in the queue; looks at no more than `most` messages."""

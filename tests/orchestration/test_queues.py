@@ -85,11 +85,48 @@ def test_the_incarnation_changes_with_the_memory_of_the_broker(broker: Broker) -
 
 
 @pytest.mark.parametrize("transport", ["streams", "lists"])
+def test_messages_are_counted_by_lane(broker: Broker, transport: Literal["streams", "lists"]) -> None:
+    app = app_on(broker, transport)
+    for number, lane in enumerate([Lane.URGENT, Lane.BULK, Lane.BULK]):
+        publish(app, suspect(str(number), lane))
+    assert queues(app).transport == transport
+    backlogs = queues(app).backlogs()
+    assert list(backlogs) == list(STAGES)
+    assert backlogs["fetch"].lanes == {Lane.URGENT: 1, Lane.NORMAL: 0, Lane.BULK: 2}
+    assert set(backlogs["extract"].lanes.values()) == {0}
+
+
+def test_streams_know_what_becomes_of_the_others(broker: Broker) -> None:
+    app = app_on(broker, "streams")
+    for number in range(3):
+        publish(app, suspect(str(number)))
+    app.send_task("any", queue="fetch", countdown=60)
+    # Without a consumer, whose lease would outlive the test.
+    broker.run("XADD", "{fetch}:redelivery", "*", "t", "handed back")
+    broker.run("XGROUP", "CREATE", "{fetch}:lane:3", "workers", "0")
+    broker.run("XREADGROUP", "GROUP", "workers", "one", "COUNT", 1, "STREAMS", "{fetch}:lane:3", ">")
+    backlog = queues(app).backlogs()["fetch"]
+    assert (backlog.redelivery, backlog.delayed, backlog.in_flight) == (1, 1, 1)
+    assert backlog.lanes[Lane.NORMAL] == 2
+    assert backlog.oldest_s is not None
+    assert 0 <= backlog.oldest_s < 60
+
+
+def test_lists_know_no_more(broker: Broker) -> None:
+    app = app_on(broker, "lists")
+    publish(app, suspect("one"))
+    backlog = queues(app).backlogs()["fetch"]
+    assert (backlog.redelivery, backlog.delayed, backlog.in_flight, backlog.oldest_s) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("transport", ["streams", "lists"])
 def test_a_broker_that_is_away_is_said_to_be(transport: Literal["streams", "lists"], tmp_path: Path) -> None:
     url = SecretStr(f"redis+socket://{tmp_path / 'nobody'}")
     app = create_app(Settings(broker_url=url, broker_transport=transport), CATALOG.stages.values())
     with pytest.raises(BrokerUnavailable):
         queues(app).in_line()
+    with pytest.raises(BrokerUnavailable):
+        queues(app).backlogs()
     if transport == "streams":
         with pytest.raises(BrokerUnavailable):
             queues(app).incarnation()

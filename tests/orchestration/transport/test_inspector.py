@@ -1,5 +1,8 @@
 """Questions about the broker."""
 
+import time
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from orchestration.transport import Depth
@@ -236,6 +239,54 @@ def test_nothing_stands_in_a_queue_that_does_not_exist(inspector):
     assert inspector.depth("fetch") == Depth({0: 0, 3: 0, 6: 0, 9: 0}, 0, 0, 0, 0)
 
 
+# oldest
+
+
+def wait_ms(ms):
+    """Until then nothing can be seen of what is measured in milliseconds."""
+    time.sleep(ms / 1000)
+
+
+def test_nothing_that_waits_has_no_age(bus, inspector):
+    assert inspector.oldest_s("fetch") is None
+    publish(bus, "held")
+    assert bus.worker("fetch", prefetch=1).take()
+    publish(bus, "delayed", eta=NEVER)
+    assert inspector.oldest_s("fetch") is None
+
+
+def test_the_oldest_of_those_that_nobody_has_read_has_an_age(bus, client, inspector):
+    publish(bus, "held")
+    worker = bus.worker("fetch", prefetch=1)
+    held = worker.take()
+    publish(bus, "first", priority=9)
+    wait_ms(60)
+    publish(bus, "second")
+    wait_ms(20)
+    assert 0.08 <= inspector.oldest_s("fetch") < 5
+    client.delete("{fetch}:lane:9")
+    assert 0.02 <= inspector.oldest_s("fetch") < 5
+    assert held
+
+
+def test_what_was_handed_back_is_as_old_as_its_way_back(bus, inspector):
+    publish(bus, "one")
+    worker = bus.worker("fetch", prefetch=1)
+    (held,) = worker.take()
+    wait_ms(400)
+    worker.consumer.cancel()
+    held.requeue()
+    assert inspector.oldest_s("fetch") < 0.4
+
+
+def test_what_is_due_waits_since_then(bus, inspector):
+    soon = datetime.now(UTC) + timedelta(milliseconds=400)
+    publish(bus, "due", eta=soon.isoformat())
+    assert inspector.oldest_s("fetch") is None
+    until(lambda: (inspector.oldest_s("fetch") or 0) >= 0.05, within_s=5, what="it to be due for a while")
+    assert inspector.depth("fetch").delayed == 1
+
+
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_the_answers_do_not_depend_on_the_protocol(bus, protocol):
     publish(bus, "failed", "held")
@@ -257,6 +308,7 @@ def test_looking_changes_nothing(bus, client, inspector):
     before_looking = sorted(client.keys("*"))
     inspector.find("fetch", ["one", "two"])
     inspector.depth("fetch")
+    inspector.oldest_s("fetch")
     inspector.dead_letters("fetch")
     inspector.incarnation()
     assert sorted(client.keys("*")) == before_looking
