@@ -12,6 +12,7 @@ PipelineError
 ├── JobUnfinished         the job has not ended yet
 ├── BulkActionNotFound    no such action for this tenant
 ├── KeyNotFound           no such API key
+├── BreakerNotFound       nothing is known of this dependency
 ├── InputExpired          what a stage would read is not kept any more, or never was
 ├── PayloadLost           a stored payload cannot be used
 │   ├── PayloadMissing
@@ -122,6 +123,15 @@ class KeyNotFound(PipelineError):
 
     def __init__(self, which: str) -> None:
         super().__init__(f"there is no key {which}; `penstock keys list` shows those there are")
+
+
+class BreakerNotFound(PipelineError):
+    """Nothing is known of this dependency: it works, or nobody calls it that."""
+
+    code = "breaker_not_found"
+
+    def __init__(self, dependency: str) -> None:
+        super().__init__(f'there is no circuit breaker "{dependency}" that is open or has counted a failure')
 
 
 class InputExpired(PipelineError):

@@ -75,9 +75,13 @@ class CircuitBreakers:
         return Call(dependency, token, is_trial=seen.standing is Standing.TRIAL)
 
     def _delay_s(self, seen: Seen) -> float:
-        """Spread out, so that those who wait come back one after the other."""
+        """Spread out, so that those who wait come back one after the other.
+
+        Where an operator opened it for longer than usual they ask in between: he may have closed it again.
+        """
         if seen.standing is Standing.OPEN:
-            return seen.remaining_s + self._random.uniform(0, self._reset_timeout_s / 4)
+            remaining_s = min(seen.remaining_s, self._reset_timeout_s)
+            return remaining_s + self._random.uniform(0, self._reset_timeout_s / 4)
         return self._random.uniform(TRIAL_DELAY_S / 2, TRIAL_DELAY_S)
 
     @contextmanager

@@ -3,7 +3,7 @@
 A breaker is three keys, all of which expire:
 
     penstock:breaker:{origin:example.org:443}:failures   how many in a row, while it is closed
-    penstock:breaker:{origin:example.org:443}:open       there unless it is closed
+    penstock:breaker:{origin:example.org:443}:open       since when it is not closed, in ms
     penstock:breaker:{origin:example.org:443}:trial      whose trial it is
 
 Time is the server's: the pause is what the life of `open` has in excess of `KEPT_MS`. So workers need not agree on it.
@@ -47,7 +47,8 @@ return failures
 """
 OPEN = """#!lua flags=allow-oom
 -- KEYS: open. ARGV: ms of the pause and after
-redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1])
+local now = redis.call('TIME')
+redis.call('SET', KEYS[1], now[1] * 1000 + math.floor(now[2] / 1000), 'NX', 'PX', ARGV[1])
 """
 SETTLE = """#!lua flags=allow-oom
 -- KEYS: open, failures, trial. ARGV: token, what to do, ms. Changes nothing unless the token holds the trial
@@ -61,7 +62,9 @@ end
 if ARGV[2] == 'close' then
   redis.call('DEL', KEYS[1], KEYS[2])
 elseif ARGV[2] == 'reopen' then
-  redis.call('SET', KEYS[1], '1', 'PX', ARGV[3])
+  local now = redis.call('TIME')
+  local since = redis.call('GET', KEYS[1]) or now[1] * 1000 + math.floor(now[2] / 1000)
+  redis.call('SET', KEYS[1], since, 'PX', ARGV[3])
 end
 redis.call('DEL', KEYS[3])
 """
@@ -84,22 +87,22 @@ class SharedStates:
 
     def admit(self, dependency: str, token: str, lease_s: float) -> Seen:
         """Ask to call."""
-        keys = [_key(dependency, "open"), _key(dependency, "trial")]
+        keys = [key_of(dependency, "open"), key_of(dependency, "trial")]
         standing, remaining_ms = self._run_admit(keys, [token, _ms(lease_s), KEPT_MS])
         return Seen(Standing[standing.decode()], remaining_ms / 1000)
 
     def forget_failures(self, dependency: str) -> None:
         """A call succeeded."""
-        self._redis.delete(_key(dependency, "failures"))
+        self._redis.delete(key_of(dependency, "failures"))
 
     def count_failure(self, dependency: str) -> int:
         """A call failed."""
-        keys = [_key(dependency, "open"), _key(dependency, "failures")]
+        keys = [key_of(dependency, "open"), key_of(dependency, "failures")]
         return int(self._run_count_failure(keys, [KEPT_MS]))
 
     def open(self, dependency: str, pause_s: float) -> None:
         """Too many failed."""
-        self._run_open([_key(dependency, "open")], [_ms(pause_s) + KEPT_MS])
+        self._run_open([key_of(dependency, "open")], [_ms(pause_s) + KEPT_MS])
 
     def renew(self, dependency: str, token: str, lease_s: float) -> None:
         """The trial still runs."""
@@ -118,11 +121,12 @@ class SharedStates:
         self._settle(dependency, token, "release", 0)
 
     def _settle(self, dependency: str, token: str, what: str, ms: int) -> None:
-        keys = [_key(dependency, name) for name in ("open", "failures", "trial")]
+        keys = [key_of(dependency, name) for name in ("open", "failures", "trial")]
         self._run_settle(keys, [token, what, ms])
 
 
-def _key(dependency: str, name: str) -> str:
+def key_of(dependency: str, name: str) -> str:
+    """Where one of the three things is kept that are known of a dependency."""
     return f"{PREFIX}{{{dependency}}}:{name}"
 
 

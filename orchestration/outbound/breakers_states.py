@@ -3,6 +3,10 @@
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
+OPERATORS_PAUSE_S = 600.0
+"""For how long an operator opens a breaker unless he says otherwise; less than a stage may be postponed for."""
+LONGEST_PAUSE_S = 86_400.0
+
 
 class Standing(Enum):
     """Where a dependency stands for the one who asks."""

@@ -156,6 +156,13 @@ def test_the_delay_is_what_remains_plus_a_spread(bench: Bench) -> None:
     assert max(delays) - min(delays) > 8
 
 
+def test_where_it_is_open_for_longer_than_usual_those_who_wait_ask_in_between(bench: Bench) -> None:
+    bench.states.open(NAME, 600.0)
+    assert max(bench.refusal().delay_s for _ in range(50)) <= 50
+    bench.advance(590)
+    assert min(bench.refusal().delay_s for _ in range(50)) <= 20
+
+
 def test_a_success_of_a_call_that_began_before_it_opened_does_not_close_it(bench: Bench) -> None:
     with bench.breakers.guard(NAME):
         bench.fail(3)
