@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pipeline.errors import RecordsUnavailable
 from pipeline.ids import Hold
 from pipeline.ports import Records
+from pipeline.queues import owner_of
 from stages.contract import CancelToken
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class LeaseThread:
     """The holds of one process. The thread starts with the first hold, so it is never inherited by a fork."""
 
     def __init__(self, records: Records, *, lease_s: float) -> None:
-        self.owner = f"{socket.gethostname()}:{os.getpid()}"
+        self.owner = owner_of(socket.gethostname(), os.getpid())
         self.lease_s = lease_s
         self._records = records
         self._tokens: dict[Hold, CancelToken] = {}

@@ -8,7 +8,9 @@ from contextlib import closing
 
 from celery.signals import setup_logging, worker_shutting_down
 
+from orchestration.attendance import attending
 from orchestration.celery_app import WORKER
+from orchestration.gate import QueueGate
 from orchestration.settings import Settings
 from orchestration.telemetry import configure_logging
 from orchestration.wiring import Wiring
@@ -29,8 +31,9 @@ def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -
         _ = wiring.services
         if stage.pool == "cpu":
             wiring.isolation.start()
+        name = f"{queue}-{os.getpid()}@{socket.gethostname()}"
         worker = wiring.app.Worker(
-            hostname=f"{queue}-{os.getpid()}@{socket.gethostname()}",
+            hostname=name,
             queues=[queue],
             pool="threads",
             concurrency=concurrency or fitting,
@@ -41,7 +44,9 @@ def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -
             without_heartbeat=True,
         )
         _hand_over_at_shutdown(wiring, settings.shutdown_grace_s)
-        worker.start()
+        gate = QueueGate(wiring.gate, worker, queue)
+        with attending(wiring.records, wiring.clock, gate, name, queue):
+            worker.start()
 
 
 def _hand_over_at_shutdown(wiring: Wiring, grace_s: float) -> None:

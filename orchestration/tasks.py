@@ -10,6 +10,7 @@ from celery import Celery, Task
 from celery.exceptions import Ignore, Retry
 
 from orchestration.canvas import MESSAGE_VERSION, task_name
+from orchestration.gate import Gate
 from orchestration.transport import DELIVERY_COUNT, MESSAGE_ID
 from pipeline.attempt import Services, attempt
 from pipeline.composition import Catalog
@@ -23,23 +24,24 @@ ServicesFactory = Callable[[], Services]
 ClaimMessage = dict[str, str | int]
 
 
-def register_tasks(app: Celery, catalog: Catalog, services: ServicesFactory) -> None:
+def register_tasks(app: Celery, catalog: Catalog, services: ServicesFactory, gate: Gate) -> None:
     """Give the app one task for each stage of the catalog.
 
-    `services` is called in the worker, at the first message: connections are never inherited through a fork.
+    `services` is called in the worker, at the first message: connections are never inherited through a fork. While
+    `gate` is shut messages are put back.
     """
     for stage in catalog.stages:
         # A shared task would be put into every app of the process, with the services of the first.
-        app.task(name=task_name(stage), bind=True, shared=False, max_retries=None)(_runner(services))
+        app.task(name=task_name(stage), bind=True, shared=False, max_retries=None)(_runner(services, gate))
 
 
-def _runner(services: ServicesFactory) -> Callable[..., ClaimMessage]:
+def _runner(services: ServicesFactory, gate: Gate) -> Callable[..., ClaimMessage]:
     def perform(
         task: Task[..., Any], _hint: ClaimMessage | None, *, v: int, job_id: str, run: int, stage: str, part: int
     ) -> ClaimMessage:
         # The claim in the message is a hint for people who read queues; the real one is in the record.
-        if v != MESSAGE_VERSION:
-            # From a newer version, during an upgrade: a newer worker will take it.
+        # A newer version comes during an upgrade: a newer worker will take it.
+        if v != MESSAGE_VERSION or not gate.is_open:
             raise _again(task, MACHINERY_DELAY_S)
         key = StageKey(job_id, run, stage, part)
         try:

@@ -10,15 +10,18 @@ from celery import Celery
 
 from orchestration.bulk import BulkDesk, BulkWork
 from orchestration.celery_app import ANSWERING, Patience, create_app
+from orchestration.gate import Gate
 from orchestration.keeper import Keeper
 from orchestration.keys import KeyDesk, KeyRing
 from orchestration.leases import LeaseThread
+from orchestration.operating import QueueDesk
 from orchestration.outbound.breakers import CircuitBreakers
 from orchestration.outbound.breakers_fallback import states_at
+from orchestration.outbound.breakers_overview import BreakerDesk
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
 from orchestration.outbound.llm import OpenAiChat
-from orchestration.queues import answering, queues_of
+from orchestration.queues import Queues, answering, queues_of
 from orchestration.retention import Retirement
 from orchestration.runs import Reruns
 from orchestration.settings import Settings
@@ -79,9 +82,14 @@ class Wiring:
         return PayloadFolder(self.settings.payload_root)
 
     @cached_property
+    def gate(self) -> Gate:
+        """Whether this process may begin what it is handed."""
+        return Gate()
+
+    @cached_property
     def app(self) -> Celery:
         app = create_app(self.settings, self.catalog.stages.values(), self._patience)
-        register_tasks(app, self.catalog, lambda: self.services)
+        register_tasks(app, self.catalog, lambda: self.services, self.gate)
         return app
 
     @cached_property
@@ -129,13 +137,22 @@ class Wiring:
         return KeyRing(self.records, self.clock)
 
     @cached_property
+    def queues(self) -> Queues:
+        return queues_of(self.app, tuple(self.catalog.stages))
+
+    @cached_property
+    def queue_desk(self) -> QueueDesk:
+        """For processes that operators ask."""
+        return QueueDesk(self.catalog, self.records, self.queues, self.clock)
+
+    @cached_property
     def keeper(self) -> Keeper:
         """For the process that keeps house."""
         return Keeper(
             self.records,
             self.app,
             self.clock,
-            queues_of(self.app, tuple(self.catalog.stages)),
+            self.queues,
             name=f"{socket.gethostname()}:{os.getpid()}",
             lease_s=self.settings.lease_s,
             relaunch_after_s=self.settings.relaunch_after_s,
@@ -177,6 +194,11 @@ class Wiring:
             fail_max=self.settings.breaker_fail_max,
             reset_timeout_s=self.settings.breaker_reset_s,
         )
+
+    @cached_property
+    def breaker_desk(self) -> BreakerDesk:
+        """For processes that operators ask."""
+        return BreakerDesk(self.settings.redis_url)
 
     @cached_property
     def services(self) -> Services:

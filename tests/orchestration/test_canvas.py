@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from orchestration.canvas import chain_from, message, task_name
+from orchestration.gate import Gate
 from orchestration.launch import launch
 from orchestration.tasks import register_tasks
 from pipeline.composition import MAX_STAGES, Catalog
@@ -93,7 +94,7 @@ def test_the_longest_chain_stays_a_small_message(monkeypatch: pytest.MonkeyPatch
 def deployed(monkeypatch: pytest.MonkeyPatch, catalog: Catalog | None = None) -> tuple[Bench, MemoryBroker, NewJob]:
     bench = Bench(catalog or five_stages())
     broker = MemoryBroker(monkeypatch, bench.catalog.stages.values())
-    register_tasks(broker.app, bench.catalog, lambda: bench.services)
+    register_tasks(broker.app, bench.catalog, lambda: bench.services, Gate())
     text = "Turbines turn falling water into light. " * 30
     body = bench.payloads.put("default/x/1/source.0", text.encode(), "text/plain")
     return bench, broker, bench.accept(source=JobSource(body=body, content_type="text/plain"), lane=Lane.URGENT)

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 import orchestration.transport
 from orchestration.celery_app import create_app
+from orchestration.gate import Gate
 from orchestration.launch import launch
 from orchestration.settings import Settings
 from orchestration.tasks import register_tasks
@@ -70,7 +71,7 @@ def test_apps_of_one_process_do_not_share_their_tasks() -> None:
 
         bench = Bench(scripted(lambda _source, _tools: pytest.fail("not reached")))
         app = create_app(Settings(), bench.catalog.stages.values())
-        register_tasks(app, bench.catalog, services)
+        register_tasks(app, bench.catalog, services, Gate())
         return app
 
     for app in [app_number(1), app_number(2)]:

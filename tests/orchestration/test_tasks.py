@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from orchestration.gate import Gate
 from orchestration.launch import launch
 from orchestration.tasks import register_tasks
 from orchestration.transport import DELIVERY_COUNT, MESSAGE_ID
@@ -22,9 +23,10 @@ class Deployment:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *errors: Exception, lane: Lane = Lane.NORMAL) -> None:
         self.errors = list(errors)
+        self.gate = Gate()
         self.bench = Bench(scripted(self.script, retry=RetryPolicy(max_attempts=2, base_s=9)))
         self.broker = MemoryBroker(monkeypatch, self.bench.catalog.stages.values())
-        register_tasks(self.broker.app, self.bench.catalog, lambda: self.bench.services)
+        register_tasks(self.broker.app, self.bench.catalog, lambda: self.bench.services, self.gate)
         self.job: NewJob = self.bench.accept(lane=lane)
         launch(self.broker.app, key_of(self.job, "read"), self.job.stages, lane, number=1)
 
@@ -214,3 +216,15 @@ def test_a_retry_that_cannot_be_published_is_left_to_the_record(monkeypatch: pyt
     here.bench.clock.advance(60)
     (found,) = here.bench.records.unstarted(older_than_s=20, limit=10)
     assert found.key == key_of(here.job, "read")
+
+
+def test_while_the_gate_is_shut_a_message_waits_and_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Deployment(monkeypatch)
+    here.gate.is_open = False
+    assert here.work() == "RETRY"
+    assert here.bench.records.log == []
+    (waiting,) = here.broker.all_waiting()
+    assert 0 < delay_of(waiting) <= MACHINERY_DELAY_S
+    here.gate.is_open = True
+    here.work()
+    assert here.bench.stage(here.job, "read").state is StageState.SUCCEEDED
