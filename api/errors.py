@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from api.security_headers import DATA_HEADERS
 from pipeline.errors import (
+    BreakerNotFound,
     BulkActionNotFound,
     InputExpired,
     JobFinished,
@@ -25,6 +26,7 @@ from pipeline.errors import (
 
 log = logging.getLogger(__name__)
 
+UNAVAILABLE = "A part of the service is down; nothing was accepted. Try again soon."
 RETRY_AFTER_S = 5
 UNFINISHED_RETRY_AFTER_S = 1
 CODE_OF_STATUS = {
@@ -71,6 +73,9 @@ class NotFound(Exception):
         self.code = code
 
 
+Missing = JobNotFound | BulkActionNotFound | BreakerNotFound | NotFound
+
+
 class Conflict(Exception):
     """The job is not in a state that allows this; `code` is stable."""
 
@@ -97,18 +102,16 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """An error response."""
-    body = Problem(
-        type=f"urn:penstock:error:{code}",
-        title=HTTPStatus(status).phrase,
-        status=status,
-        code=code,
-        detail=detail,
-        errors=errors,
-        earliest_stage=earliest_stage,
-    )
+    body = problem_of(status, code, detail).model_copy(update={"errors": errors, "earliest_stage": earliest_stage})
     return JSONResponse(
         body.model_dump(exclude_none=True), status, headers=headers, media_type="application/problem+json"
     )
+
+
+def problem_of(status: int, code: str, detail: str) -> Problem:
+    """What there is to say of every error."""
+    title = HTTPStatus(status).phrase
+    return Problem(type=f"urn:penstock:error:{code}", title=title, status=status, code=code, detail=detail)
 
 
 def install(app: FastAPI) -> None:
@@ -120,6 +123,7 @@ def install(app: FastAPI) -> None:
         Refused: _refused,
         JobNotFound: _not_found,
         BulkActionNotFound: _not_found,
+        BreakerNotFound: _not_found,
         NotFound: _not_found,
         JobFinished: _conflict,
         JobUnfinished: _unfinished,
@@ -170,7 +174,7 @@ async def _refused(_request: Request, error: Refused) -> JSONResponse:
     return problem(422, error.code, str(error))
 
 
-async def _not_found(_request: Request, error: JobNotFound | BulkActionNotFound | NotFound) -> JSONResponse:
+async def _not_found(_request: Request, error: Missing) -> JSONResponse:
     return problem(404, error.code, str(error))
 
 
@@ -198,12 +202,7 @@ async def _machinery_failed(_request: Request, error: MachineryFailed) -> JSONRe
 def unavailable(error: MachineryFailed) -> JSONResponse:
     """The answer while a part of the installation is down."""
     log.warning("answered 503: %s", error)
-    return problem(
-        503,
-        "service_unavailable",
-        "A part of the service is down; nothing was accepted. Try again soon.",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-    )
+    return problem(503, "service_unavailable", UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 async def _defect(_request: Request, _error: Exception) -> JSONResponse:

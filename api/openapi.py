@@ -4,7 +4,15 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from api.errors import Problem, problem_of
+
 PROBLEM = "#/components/schemas/Problem"
+
+
+def coded(status: int, code: str, detail: str) -> dict[str, Any]:
+    """The description of an error of a route, with an example."""
+    example = problem_of(status, code, detail).model_dump(exclude_none=True)
+    return {"model": Problem, "description": f"`{code}`", "content": {"application/json": {"example": example}}}
 
 
 def describe(app: FastAPI) -> None:

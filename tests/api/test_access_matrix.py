@@ -15,7 +15,7 @@ from orchestration.wiring import Wiring
 from pipeline.keys import KeyScope
 from tests.support.api import Api, problem_of
 
-OF_ALL_TENANTS = {"/metrics"}
+OF_ALL_TENANTS = {"/metrics", "/v1/queues", "/v1/workers", "/v1/breakers"}
 PAGES = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 """Any key opens them."""
 BODIES = {
