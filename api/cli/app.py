@@ -10,6 +10,7 @@ from api.cli.guard import guarded, settings_with
 from api.cli.jobs import jobs
 from api.cli.keys import keys
 from api.cli.letters import letters
+from api.cli.operation import breakers, queues, workers
 from pipeline.job import Lane
 
 app = typer.Typer(
@@ -22,6 +23,9 @@ app = typer.Typer(
 app.add_typer(jobs)
 app.add_typer(letters)
 app.add_typer(keys)
+app.add_typer(queues)
+app.add_typer(breakers)
+app.command()(workers)
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result documents only, one a line.")]

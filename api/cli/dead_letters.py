@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from api.cli.opening import opened
 from api.cli.report import note
+from api.cli.tables import moment, print_table
 from api.schemas_bulk import BulkActionView
 from api.schemas_letters import LetterSummary, LetterView, is_dead_letter
 from orchestration.embedded.background import require_stack
@@ -25,7 +26,7 @@ POLL_S = 0.2
 
 def list_letters(settings: Settings, meant: JobFilter, *, limit: int, as_json: bool) -> None:
     """Print the newest dead letters that are meant."""
-    with closing(_opened(settings)) as wiring:
+    with closing(opened(settings)) as wiring:
         page = wiring.records.jobs(DEFAULT_TENANT, meant, before=None, limit=limit)
         count = wiring.records.count(DEFAULT_TENANT, meant)
     found = [LetterSummary.of(job) for job in page.jobs]
@@ -39,7 +40,7 @@ def list_letters(settings: Settings, meant: JobFilter, *, limit: int, as_json: b
 
 def show_letter(settings: Settings, job_id: str, *, as_json: bool) -> None:
     """Print all about one dead letter. Raises `JobNotFound`, or `PipelineError` when the job is none."""
-    with closing(_opened(settings)) as wiring:
+    with closing(opened(settings)) as wiring:
         job = wiring.records.job(DEFAULT_TENANT, job_id)
     if job is None:
         raise JobNotFound(job_id)
@@ -54,7 +55,7 @@ def show_letter(settings: Settings, job_id: str, *, as_json: bool) -> None:
 
 def act_on_letters(settings: Settings, verb: BulkVerb, meant: JobFilter | Sequence[str], *, as_json: bool) -> int:
     """Record an action and wait until the running stack has carried it out. Returns the exit status."""
-    with closing(_opened(settings)) as wiring:
+    with closing(opened(settings)) as wiring:
         jobs = meant if isinstance(meant, JobFilter) else [_id_of(job_id) for job_id in meant]
         action = wiring.bulk.record(DEFAULT_TENANT, verb, jobs)
         view = _watched(wiring, action.id)
@@ -65,12 +66,6 @@ def act_on_letters(settings: Settings, verb: BulkVerb, meant: JobFilter | Sequen
             note(f"{failure.job_id}: {failure.message} ({failure.code})")
         note(f"{verb} of {view.total} jobs: {view.done} done, {view.failed} failed")
     return 0 if view.done == view.total else 1
-
-
-def _opened(settings: Settings) -> Wiring:
-    wiring = Wiring(settings)
-    wiring.records.check()
-    return wiring
 
 
 def _id_of(text: str) -> str:
@@ -93,14 +88,8 @@ def _watched(wiring: Wiring, action_id: str) -> BulkActionView:
 
 
 def _print_table(found: Sequence[LetterSummary]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("job", "stage", "code", "failed at", "source"):
-        table.add_column(heading, header_style="dim", overflow="fold", no_wrap=heading != "source")
-    for letter in found:
-        at = "" if letter.failed_at is None else f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"
-        cells = (letter.job_id, letter.stage or "", letter.code, at, letter.source_url or "")
-        table.add_row(*map(Text, cells))
-    Console(highlight=False).print(table)
+    rows = [(each.job_id, each.stage, each.code, moment(each.failed_at), each.source_url) for each in found]
+    print_table(("job", "stage", "code", "failed at", "source"), rows)
 
 
 def _print_letter(letter: LetterView) -> None:
