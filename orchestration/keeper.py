@@ -90,11 +90,12 @@ class Keeper:
 
     def tick(self) -> Kept:
         """Look at the records once. Raises `MachineryFailed` when the database or the broker is down."""
+        began_s = self._clock.monotonic()
         if not self._records.lead(LEADER, self._name, lease_s=LEAD_S):
             return Kept()
         kept = Kept(
             expired=self._records.expire(at=self._clock.now(), limit=BATCH),
-            reclaimed=self._launch(self._reclaimed()),
+            reclaimed=self._launch(self._reclaimed(began_s)),
             forgotten=self._forgotten(),
             relaunched=self._launch(self._unstarted()),
             acted=self._act(),
@@ -107,8 +108,7 @@ class Keeper:
         try:
             kept = self.tick()
         except MachineryFailed as error:
-            # After an outage workers need time to renew: what they still run must not look abandoned.
-            self._reclaim_from = self._clock.monotonic() + self._lease_s
+            self._leave_time_to_renew()
             log.warning("waiting: %s", error)
         except Exception:
             log.exception("keeper tick failed")
@@ -116,7 +116,14 @@ class Keeper:
             if kept != Kept():
                 log.info("kept: %s", kept)
 
-    def _reclaimed(self) -> Iterable[Suspect]:
+    def _leave_time_to_renew(self) -> None:
+        """After an outage what workers still run must not look abandoned."""
+        self._reclaim_from = self._clock.monotonic() + self._lease_s
+
+    def _reclaimed(self, began_s: float) -> Iterable[Suspect]:
+        if self._clock.monotonic() - began_s > TICK_S:
+            # The database was away and is back, with the keeper first in line.
+            self._leave_time_to_renew()
         if self._clock.monotonic() < self._reclaim_from:
             return
         for suspect in self._records.lapsed(limit=BATCH):

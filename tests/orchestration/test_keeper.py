@@ -313,6 +313,23 @@ def test_after_an_outage_nothing_is_taken_back_until_workers_could_renew(house: 
     assert house.keeper.tick() == Kept(reclaimed=1)
 
 
+def test_an_outage_that_ends_while_the_keeper_waits_is_one_too(house: House) -> None:
+    house.running()
+    lead = house.records.inner.lead
+
+    def waited_for(*args: Any, **kwargs: Any) -> bool:
+        house.clock.advance(LEASE_S + 1)
+        return bool(lead(*args, **kwargs))
+
+    house.records.inner.lead = waited_for
+    assert house.keeper.tick() == Kept()
+    house.records.inner.lead = lead
+    house.clock.advance(LEASE_S - 1)
+    assert house.keeper.tick() == Kept()
+    house.clock.advance(2)
+    assert house.keeper.tick() == Kept(reclaimed=1)
+
+
 def test_an_outage_holds_back_no_launches(house: House) -> None:
     house.records.broken["expire"] = RecordsUnavailable("no answer")
     house.keeper.run(ManyTicks(1))
