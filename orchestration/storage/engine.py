@@ -10,29 +10,39 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from orchestration.storage.turns import Turns
 from pipeline.errors import RecordsUnavailable
 
 Use = Literal["read", "write", "durable"]
+USES: tuple[Use, ...] = ("read", "write", "durable")
 
-PATIENCE_S = 10
-"""How long to wait for a lock or a free connection before giving up, in seconds."""
+PATIENCE_S = 10.0
+"""How long to wait for the database before giving up, in seconds: for a free connection, and until it has the lock."""
 LOCK_POLL_S = 0.0005
+OVERFLOW = 10
+"""Connections to PostgreSQL that are opened when those of the pool are in use, and closed again."""
+LEAST_CONNECT_TIMEOUT_S = 2
+"""psycopg takes less for this. A server that is gone is given up before, at `tcp_user_timeout`."""
+_DEADLINE = "deadline_s"
+"""Of a transaction, by the monotonic clock: until when it has to have begun."""
 
 
 class Database:
     """Engines of one database, made at their first use: after a fork, never before."""
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, patience_s: float = PATIENCE_S) -> None:
         self._url = parse_url(url)
         self._pool_size = pool_size
+        self._patience_s = patience_s
         self._engines: dict[Use, Engine] = {}
+        self._turns = make_turns(self._url, pool_size)
         self._lock = Lock()
 
     @property
@@ -43,13 +53,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database throughout."""
-        with answering(), self._engine("read").begin() as connection:
+        with self._begin("read") as connection:
             yield connection
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """A transaction, committed at the end of the block; `durable` ones survive a power cut."""
-        with answering(), self._engine("durable" if durable else "write").begin() as connection:
+        with self._begin("durable" if durable else "write") as connection:
             yield connection
 
     def close(self) -> None:
@@ -59,10 +69,18 @@ class Database:
                 engine.dispose()
             self._engines.clear()
 
+    @contextmanager
+    def _begin(self, use: Use) -> Iterator[Connection]:
+        deadline_s = time.monotonic() + self._patience_s
+        with self._turns[use].turn(deadline_s), answering(), self._engine(use).connect() as connection:
+            connection.execution_options(**{_DEADLINE: deadline_s})
+            with connection.begin():
+                yield connection
+
     def _engine(self, use: Use) -> Engine:
         with self._lock:
             if not self._engines:
-                self._engines = make_engines(self._url, self._pool_size)
+                self._engines = make_engines(self._url, self._pool_size, self._patience_s)
             return self._engines[use]
 
 
@@ -83,24 +101,37 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def make_engines(url: URL, pool_size: int) -> dict[Use, Engine]:
+def make_turns(url: URL, pool_size: int) -> dict[Use, Turns]:
+    """Who may use each engine: as many as have connections, and on SQLite one writer, whichever way it syncs."""
+    if not is_sqlite(url):
+        return dict.fromkeys(USES, Turns(pool_size + OVERFLOW))
+    writer = Turns(1)
+    return {"read": Turns(pool_size), "write": writer, "durable": writer}
+
+
+def make_engines(url: URL, pool_size: int, patience_s: float) -> dict[Use, Engine]:
     """An engine for each use of a database; on PostgreSQL they share one pool."""
     if is_sqlite(url):
+        write = partial(sqlite_engine, url, begin="BEGIN IMMEDIATE", pool_size=1, busy_timeout_s=0)
         return {
-            "read": sqlite_engine(url, begin="BEGIN", synchronous="NORMAL", pool_size=pool_size),
-            "write": sqlite_engine(url, begin="BEGIN IMMEDIATE", synchronous="NORMAL", pool_size=1, busy_timeout_s=0),
-            "durable": sqlite_engine(url, begin="BEGIN IMMEDIATE", synchronous="FULL", pool_size=1, busy_timeout_s=0),
+            "read": sqlite_engine(
+                url, begin="BEGIN", synchronous="NORMAL", pool_size=pool_size, busy_timeout_s=patience_s
+            ),
+            "write": write(synchronous="NORMAL"),
+            "durable": write(synchronous="FULL"),
         }
+    patience_ms = round(patience_s * 1000)
     engine = create_engine(
         url,
         pool_pre_ping=True,
         pool_size=pool_size,
-        pool_timeout=PATIENCE_S,
+        max_overflow=OVERFLOW,
         hide_parameters=True,
         connect_args={
-            "connect_timeout": PATIENCE_S,
+            "connect_timeout": max(LEAST_CONNECT_TIMEOUT_S, round(patience_s)),
+            "tcp_user_timeout": patience_ms,
             "application_name": "penstock",
-            "options": f"-c lock_timeout={PATIENCE_S}s",
+            "options": f"-c lock_timeout={patience_ms}",
         },
     )
     snapshot = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -112,14 +143,13 @@ def sqlite_engine(
 ) -> Engine:
     """An engine whose transactions all begin and sync in one way.
 
-    A writing engine has one connection: threads queue for it, which is fair and fast, where several connections
-    would poll for SQLite's lock. Without a `busy_timeout_s`, processes too wait in a finer way than SQLite's own.
+    A writing engine has one connection, for which threads wait in line, where several connections would poll for
+    SQLite's lock. Without a `busy_timeout_s`, processes too wait in a finer way than SQLite's own.
     """
     engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=PATIENCE_S,
         hide_parameters=True,
         connect_args={"timeout": busy_timeout_s},
     )
@@ -138,14 +168,14 @@ def sqlite_engine(
 
 
 def _wait_for_lock(connection: Connection, begin: str) -> None:
-    """Begin as soon as the lock is free; raises what SQLite raises once `PATIENCE_S` is over.
+    """Begin as soon as the lock is free; raises what SQLite raises once the deadline is over.
 
     SQLite's own wait backs off to 100 ms, far longer than a transaction takes here, and so leaves the lock idle
     most of the time that several processes want it.
     """
     driver: Any = connection.connection.driver_connection
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
+    deadline_s = connection.get_execution_options().get(_DEADLINE, 0.0)
+    while time.monotonic() < deadline_s:
         try:
             driver.execute(begin)
             return
@@ -161,7 +191,7 @@ def answering() -> Iterator[None]:
     """Turn errors that say the database does not answer into `RecordsUnavailable`; others are defects and pass."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except (OperationalError, InterfaceError) as error:
         raise RecordsUnavailable(f"the database does not answer: {_first_line(error)}") from error
 
 

@@ -16,7 +16,7 @@ from orchestration.storage import records_queues as queues
 from orchestration.storage import records_reading as reading
 from orchestration.storage import records_retention as retention
 from orchestration.storage import records_runs as runs
-from orchestration.storage.engine import Database
+from orchestration.storage.engine import PATIENCE_S, Database
 from orchestration.storage.migrate import current_revision
 from orchestration.storage.schema import REVISION
 from pipeline.bulk import BulkAction, BulkFailure, BulkItem, BulkPage, NewBulkAction
@@ -34,11 +34,12 @@ class SqlRecords:
     """`Records` in SQLite or PostgreSQL.
 
     `url` is `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; `pool_size` is how many connections are kept open,
-    for reading only on SQLite. Nothing is opened before the first use, so a worker may be forked until then.
+    for reading only on SQLite; `patience_s` is how long to wait for the database before it counts as away, in
+    seconds. Nothing is opened before the first use, so a worker may be forked until then.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
-        self._database = Database(url, pool_size=pool_size)
+    def __init__(self, url: str, *, pool_size: int = 5, patience_s: float = PATIENCE_S) -> None:
+        self._database = Database(url, pool_size=pool_size, patience_s=patience_s)
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,9 +1,11 @@
 """Connections: how transactions begin and sync, and what becomes of the database's errors."""
 
 import re
+import socket
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,22 +14,27 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import IntegrityError
 
-from orchestration.storage import engine as engine_module
-from orchestration.storage.engine import Database, parse_url
+from orchestration.storage.engine import OVERFLOW, Database, parse_url
 from orchestration.storage.records import SqlRecords
 from orchestration.storage.schema import jobs, stages
 from pipeline.errors import RecordsUnavailable
 from pipeline.ids import Hold
 from pipeline.job import JobState, Refusal, Refused
 from pipeline.ports import JobFilter, Retention
+from tests.support.at_once import at_once
 from tests.support.databases import postgresql_url, sqlite_url
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, new_job, output_of
 from tests.support.tools import START
 
+PATIENCE_S = 0.5
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "PATIENCE_S", 1)
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    """Whatever there is to wait for, it is given up once."""
+    began_s = time.monotonic()
+    yield
+    assert PATIENCE_S * 0.9 <= time.monotonic() - began_s < PATIENCE_S * 1.9
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://host/name"])
@@ -40,12 +47,17 @@ def test_postgresql_is_reached_through_psycopg_3() -> None:
     assert parse_url("postgresql://host/name").drivername == "postgresql+psycopg"
 
 
-def test_a_locked_table_is_waited_for_only_so_long(impatient: None) -> None:
+def test_a_locked_table_is_waited_for_only_so_long() -> None:
     url = postgresql_url()
-    with closing(SqlRecords(url)) as records, closing_engine(url) as locking, locking.begin() as connection:
+    with closing(impatient(url)) as records, closing_engine(url) as locking, locking.begin() as connection:
+        records.check()
         connection.execute(text("LOCK TABLE job"))
-        with pytest.raises(RecordsUnavailable):
+        with in_time(), pytest.raises(RecordsUnavailable):
             records.accept(new_job())
+
+
+def impatient(url: str) -> SqlRecords:
+    return SqlRecords(url, patience_s=PATIENCE_S)
 
 
 @contextmanager
@@ -71,12 +83,26 @@ def test_closed_records_open_again(records: SqlRecords) -> None:
 # errors
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_server_that_does_not_answer_is_unavailable() -> None:
+def test_a_server_that_refuses_is_unavailable() -> None:
     records = SqlRecords("postgresql://user:hunter2@127.0.0.1:1/name")
     with pytest.raises(RecordsUnavailable, match="refused") as raised:
         records.check()
     assert "hunter2" not in f"{raised.value}{raised.value.__cause__!r}{records!r}"
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="psycopg waits 2 seconds where there is none")
+def test_a_server_that_takes_no_connection_is_given_up_sooner_than_psycopg_would() -> None:
+    with ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        records = impatient(f"postgresql://user@127.0.0.1:{full.getsockname()[1]}/name")
+        began_s = time.monotonic()
+        with pytest.raises(RecordsUnavailable):
+            records.check()
+        assert time.monotonic() - began_s < 1.9
 
 
 def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
@@ -84,24 +110,44 @@ def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
         SqlRecords(f"sqlite:///{tmp_path}/missing/new.db").check()
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_locked_database_is_unavailable(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path)
-    records = SqlRecords(url)
+    records = impatient(url)
     with closing(sqlite3.connect(str(make_url(url).database), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(RecordsUnavailable, match="locked"):
+        with in_time(), pytest.raises(RecordsUnavailable, match="locked"):
             records.accept(new_job())
+        with in_time():
+            answers = at_once(*[partial(records.accept, new_job())] * 6)
+        assert {type(answer) for answer in answers} == {RecordsUnavailable}
         assert records.jobs(TENANT, JobFilter(), before=None, limit=1).jobs == ()
         other.execute("ROLLBACK")
     records.accept(new_job())
     records.close()
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_pool_with_no_free_connection_is_unavailable(tmp_path: Path) -> None:
-    database = Database(sqlite_url(tmp_path), pool_size=1)
-    with database.read(), pytest.raises(RecordsUnavailable, match="QueuePool"), database.read():
+    database = Database(sqlite_url(tmp_path), pool_size=1, patience_s=PATIENCE_S)
+    with database.read(), in_time(), pytest.raises(RecordsUnavailable, match="in use"), database.read():
+        pass
+    database.close()
+
+
+def test_no_more_connections_are_used_than_there_are(url: str) -> None:
+    """Or they would wait for one in the pool, which lets those wait who asked first."""
+    database = Database(url, pool_size=2, patience_s=0)
+    most = 2 if database.has_cheap_writes else 2 + OVERFLOW
+    with ExitStack() as stack:
+        for _ in range(most):
+            stack.enter_context(database.read()).execute(text("SELECT 1"))
+        with pytest.raises(RecordsUnavailable), database.read():
+            pass
+    database.close()
+
+
+def test_whichever_way_it_syncs_sqlite_has_one_writer(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path), patience_s=PATIENCE_S)
+    with database.write(), in_time(), pytest.raises(RecordsUnavailable, match="in use"), database.write(durable=True):
         pass
     database.close()
 
