@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from orchestration.settings import Settings
+from orchestration.storage.engine import ANSWERING_PATIENCE_S
 from orchestration.telemetry import configure_logging
 from orchestration.wiring import Wiring
 from pipeline.errors import PipelineError
@@ -79,7 +80,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     if not settings.api_needs_key and not settings.api_is_local:
         log.warning("listening on %s without access control: PENSTOCK_API_AUTH is off", settings.api_host)
     allow_connections(MOST_FILES)
-    app = create_app(Wiring(settings))
+    app = create_app(Wiring(settings, records_patience_s=ANSWERING_PATIENCE_S))
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_GRACE_S)
     _Server(config, app).run(sockets=[listener])
 

@@ -25,6 +25,7 @@ from orchestration.queues import Queues, answering, queues_of
 from orchestration.retention import Retirement
 from orchestration.runs import Reruns
 from orchestration.settings import Settings
+from orchestration.storage.engine import PATIENCE_S
 from orchestration.storage.payload_folder import PayloadFolder
 from orchestration.storage.records import SqlRecords
 from orchestration.streams.announcer import RedisAnnouncer
@@ -62,10 +63,13 @@ def load_catalog(path: str) -> Catalog:
 class Wiring:
     """The services of one process, each made at its first use and so never inherited through a fork."""
 
-    def __init__(self, settings: Settings, patience: Patience = ANSWERING) -> None:
-        """`patience` says how long this process waits for the broker."""
+    def __init__(
+        self, settings: Settings, patience: Patience = ANSWERING, *, records_patience_s: float = PATIENCE_S
+    ) -> None:
+        """How long this process waits: `patience` for the broker, `records_patience_s` for the database, in seconds."""
         self.settings = settings
         self._patience = patience
+        self._records_patience_s = records_patience_s
         self.clock = SystemClock()
         self.random = SystemRandom()
 
@@ -75,7 +79,7 @@ class Wiring:
 
     @cached_property
     def records(self) -> SqlRecords:
-        return SqlRecords(self.settings.sql_url)
+        return SqlRecords(self.settings.sql_url, patience_s=self._records_patience_s)
 
     @cached_property
     def payloads(self) -> PayloadFolder:

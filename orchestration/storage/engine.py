@@ -25,6 +25,8 @@ USES: tuple[Use, ...] = ("read", "write", "durable")
 
 PATIENCE_S = 10.0
 """How long to wait for the database before giving up, in seconds: for a free connection, and until it has the lock."""
+ANSWERING_PATIENCE_S = 0.8
+"""The same where somebody waits for the answer, which is to come within a second."""
 LOCK_POLL_S = 0.0005
 OVERFLOW = 10
 """Connections to PostgreSQL that are opened when those of the pool are in use, and closed again."""

@@ -11,10 +11,11 @@ from pydantic import SecretStr
 from orchestration.settings import Settings
 from orchestration.wiring import Wiring, load_catalog
 from pipeline.definition import CATALOG
-from pipeline.errors import BrokerUnavailable, NoCatalog, UnknownStage
+from pipeline.errors import BrokerUnavailable, NoCatalog, RecordsUnavailable, UnknownStage
 from tests.support.broker import MemoryBroker
 from tests.support.catalogs import FIVE, five_stages
 from tests.support.databases import sqlite_url
+from tests.support.jobs import new_job
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def wiring(settings: Settings) -> Iterator[Wiring]:
 
 
 def test_nothing_is_made_before_it_is_used(wiring: Wiring) -> None:
-    assert set(vars(wiring)) == {"settings", "clock", "random", "_patience"}
+    assert set(vars(wiring)) == {"settings", "clock", "random", "_patience", "_records_patience_s"}
 
 
 def test_only_what_was_made_is_closed(wiring: Wiring) -> None:
@@ -67,6 +68,14 @@ def test_with_a_model_the_stages_are_given_it(settings: Settings, key: dict[str,
         assert llm is not None
         assert "llm.internal" in llm.endpoint
         assert llm.max_input_chars == 5000
+
+
+def test_a_process_waits_for_the_database_as_long_as_it_was_told(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=SecretStr(sqlite_url(tmp_path)))
+    with closing(Wiring(settings)) as other, closing(Wiring(settings, records_patience_s=0.1)) as wiring:
+        with other.records._database.write(), pytest.raises(RecordsUnavailable, match="locked"):
+            wiring.records.accept(new_job())
+        wiring.records.accept(new_job())
 
 
 def test_the_records_and_payloads_are_where_the_settings_say(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from tests.support.databases import postgresql_url, sqlite_url
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, new_job, output_of
 from tests.support.tools import START
 
-PATIENCE_S = 0.5
+PATIENCE_S = 1.0
 
 
 @contextmanager
