@@ -20,7 +20,7 @@ from orchestration.transport import scripts
 from orchestration.transport.connections import make_pool, tls_of
 from orchestration.transport.depth import Depth, depth_of
 from orchestration.transport.envelope import Payload, unseal
-from orchestration.transport.errors import BrokerFull
+from orchestration.transport.errors import BrokerFull, NotAMessage
 from orchestration.transport.keys import GROUP, FleetKeys, Tag
 from orchestration.transport.line import Line, Pool
 from orchestration.transport.member import Member, member_of
@@ -240,11 +240,16 @@ class Channel(stock.Channel):  # type: ignore[misc]
             return payload
         keys = self.options.queue(queue)
         self.member.join(keys)
-        *_, entries = self._line.run(scripts.TURN, *self.member.turn((keys,), (), 1))
-        if not entries:
-            raise Empty
-        _, place, entry_id, fields = entries[0]
-        return unseal(fields, Tag(entry_id.decode(), place, queue))
+        while True:
+            *_, entries = self._line.run(scripts.TURN, *self.member.turn((keys,), (), 1))
+            if not entries:
+                raise Empty
+            _, place, entry_id, fields = entries[0]
+            tag = Tag(entry_id.decode(), place, queue)
+            try:
+                return unseal(fields, tag)
+            except NotAMessage:
+                self.member.set_aside(tag)
 
     # ending
 

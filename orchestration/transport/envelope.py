@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from kombu.utils.json import JSONEncoder, loads
 
+from orchestration.transport.errors import NotAMessage
 from orchestration.transport.keys import Tag
 
 Payload = dict[str, Any]
@@ -69,10 +70,17 @@ def _decode(head: bytes) -> Payload:
 
 
 def unseal(fields: list[bytes], tag: Tag) -> Payload:
-    """Make kombu's message of an entry.
+    """Make kombu's message of an entry. Raises `NotAMessage` when it is none: anybody may append to a stream.
 
     What was delivered before is marked as AMQP does it, and carries the number of its failed deliveries.
     """
+    try:
+        return _opened(fields, tag)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise NotAMessage(f"entry {tag}: {type(error).__name__}") from error
+
+
+def _opened(fields: list[bytes], tag: Tag) -> Payload:
     entry = dict(zip(fields[::2], fields[1::2], strict=True))
     payload = _decode(entry[b"h"])
     payload["body"] = entry[b"b"]

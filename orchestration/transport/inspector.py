@@ -36,11 +36,11 @@ class DeadLetter:
     """Of the entry."""
     task_id: str
     reason: str
-    """`worker_lost` or `rejected`."""
+    """`worker_lost`, `rejected`, or `not_a_message` of what somebody else put into a stream."""
     count: int
     """Failed deliveries."""
     head: Payload
-    """The message's headers and properties."""
+    """The message's headers and properties; empty where none can be read."""
     body: bytes
 
 
@@ -113,9 +113,17 @@ def _dead_letter(entry_id: bytes, fields: list[bytes]) -> DeadLetter:
     entry = dict(zip(fields[::2], fields[1::2], strict=True))
     return DeadLetter(
         id=entry_id.decode(),
-        task_id=entry[b"t"].decode(),
+        task_id=entry.get(b"t", b"").decode(errors="replace"),
         reason=entry[b"reason"].decode(),
         count=int(entry[b"n"]),
-        head=loads(entry[b"h"]),
-        body=entry[b"b"],
+        head=_head(entry.get(b"h", b"")),
+        body=entry.get(b"b", b""),
     )
+
+
+def _head(text: bytes) -> Payload:
+    try:
+        head = loads(text)
+    except ValueError:
+        return {}
+    return head if isinstance(head, dict) else {}

@@ -24,18 +24,19 @@ class Ledger:
         self._acks: deque[str] = deque()
         self._dropped: deque[str] = deque()
         self._failed: deque[str] = deque()
+        self._alien: deque[str] = deque()
 
     def __len__(self) -> int:
         """How many deliveries are not settled."""
         return len(self._held)
 
     def __contains__(self, tag: str) -> bool:
-        return tag in self._held or tag in self._acks or tag in self._dropped or tag in self._failed
+        return tag in self._held or any(tag in tags for tags in (self._acks, self._dropped, self._failed, self._alien))
 
     @property
     def has_returns(self) -> bool:
-        """Whether there is something to give back."""
-        return bool(self._dropped or self._failed)
+        """Whether there is something to give back or to set aside."""
+        return bool(self._dropped or self._failed or self._alien)
 
     def hold(self, tag: str, message: object) -> None:
         """Note a delivery."""
@@ -55,6 +56,10 @@ class Ledger:
         self._held.pop(tag, None)
         self._failed.append(tag)
 
+    def set_aside(self, tag: str) -> None:
+        """What was delivered is no message, and can never be."""
+        self._alien.append(tag)
+
     def drop_all(self) -> None:
         """Nothing that is held will be settled: the process ends."""
         for tag in list(self._held):
@@ -73,6 +78,10 @@ class Ledger:
         """Deliveries to give back that failed."""
         return _drain(self._failed)
 
+    def take_alien(self) -> list[str]:
+        """Deliveries to set aside."""
+        return _drain(self._alien)
+
     def put_back_acks(self, tags: Iterable[str]) -> None:
         """These did not arrive, or perhaps not."""
         self._acks.extend(tags)
@@ -84,6 +93,10 @@ class Ledger:
     def put_back_failed(self, tags: Iterable[str]) -> None:
         """These did not arrive, or perhaps not."""
         self._failed.extend(tags)
+
+    def put_back_alien(self, tags: Iterable[str]) -> None:
+        """These did not arrive, or perhaps not."""
+        self._alien.extend(tags)
 
 
 def _drain(tags: deque[str]) -> list[str]:

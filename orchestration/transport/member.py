@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE = 1000
 """Entries that one call of a script moves: the server does nothing else meanwhile."""
 
+UNSEEN = "unseen"
+NOT_A_MESSAGE = "not_a_message"
+"""Reasons for giving a delivery back."""
+
 _members: dict[tuple[int, str], Member] = {}
 _members_lock = threading.Lock()
 
@@ -127,6 +131,12 @@ class Member:
         self.ledger.put_back_dropped(map(str, tags))
         self.settle()
 
+    def set_aside(self, tag: Tag) -> None:
+        """Make a dead letter of an entry that is no message."""
+        log.warning("entry %s of queue %s is no message; it becomes a dead letter", tag.entry_id, tag.queue)
+        self.ledger.set_aside(str(tag))
+        self.settle()
+
     def settle(self) -> None:
         """Send what readers will not take along; what fails is sent again with the next beat."""
         if self._readers == 0 or self.ledger.has_returns:
@@ -146,17 +156,19 @@ class Member:
             except BaseException:
                 ledger.put_back_acks(acks)
                 raise
-        for tags, put_back, failed in (
-            (ledger.take_dropped(), ledger.put_back_dropped, False),
-            (ledger.take_failed(), ledger.put_back_failed, True),
+        for take, put_back, why in (
+            (ledger.take_dropped, ledger.put_back_dropped, UNSEEN),
+            (ledger.take_failed, ledger.put_back_failed, "rejected"),
+            (ledger.take_alien, ledger.put_back_alien, NOT_A_MESSAGE),
         ):
+            tags = take()
             try:
-                self._hand_back(line, tags, failed=failed)
+                self._hand_back(line, tags, why)
             except BaseException:
                 put_back(tags)
                 raise
 
-    def _hand_back(self, line: Line, tags: Iterable[str], *, failed: bool) -> None:
+    def _hand_back(self, line: Line, tags: Iterable[str], why: str) -> None:
         by_queue = defaultdict(list)
         for tag in map(Tag.parse, tags):
             if tag is not None:
@@ -171,7 +183,7 @@ class Member:
                     self.name,
                     self._options.delivery_limit,
                     self._options.dead_letters_kept,
-                    int(failed),
+                    why,
                     *(tag.entry_id for tag in delivered),
                 ],
             )
@@ -212,7 +224,7 @@ class Member:
             self._unsure = False
             for queue in list(self._queues.values()):
                 unknown = [str(tag) for tag in self._pending(queue) if str(tag) not in self.ledger]
-                self._hand_back(self._line, unknown, failed=False)
+                self._hand_back(self._line, unknown, UNSEEN)
 
     def _pending(self, queue: QueueKeys) -> Iterable[Tag]:
         for place, stream in enumerate(queue.streams):

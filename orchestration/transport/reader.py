@@ -20,6 +20,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from orchestration.transport import scripts
 from orchestration.transport.envelope import unseal
+from orchestration.transport.errors import NotAMessage
 from orchestration.transport.keys import GROUP, QueueKeys, Tag
 from orchestration.transport.line import Line
 from orchestration.transport.member import Member
@@ -174,18 +175,26 @@ class Reader:
         return self._deliver(arrived)
 
     def _deliver(self, arrived: list[Arrived]) -> bool:
-        """Hand over what the credit allows, and give back the rest. Raises `queue.Empty` when nothing came."""
-        if not arrived:
-            raise Empty
-        left = deque(arrived)
+        """Hand over what the credit allows, and give back the rest. Raises `queue.Empty` when nothing was delivered."""
+        left, delivered = deque(arrived), 0
         try:
             while left and self._channel.has_credit:
-                tag, fields = left.popleft()
-                self._channel.deliver(tag, unseal(fields, tag))
+                delivered += self._take(*left.popleft())
         finally:
             # Also when a consumer raised.
             if left:
                 self._member.hand_back([tag for tag, _ in left])
+        if not delivered:
+            raise Empty
+        return True
+
+    def _take(self, tag: Tag, fields: list[bytes]) -> bool:
+        try:
+            payload = unseal(fields, tag)
+        except NotAMessage:
+            self._member.set_aside(tag)
+            return False
+        self._channel.deliver(tag, payload)
         return True
 
     def finish(self) -> None:

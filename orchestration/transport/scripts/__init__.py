@@ -20,10 +20,10 @@ class Script:
         return ("EVALSHA", self.sha, len(keys), *keys, *arguments)
 
 
-def _load(name: str, prelude: str = "") -> Script:
+def _load(name: str, *preludes: str) -> Script:
     # The line with the flags has to be the first.
     flags, rest = _read(name).split("\n", 1)
-    source = "\n".join((flags, _read(prelude) if prelude else "", rest))
+    source = "\n".join((flags, *map(_read, preludes), rest))
     # The server names scripts by SHA-1; nothing is secured by it.
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
@@ -36,9 +36,9 @@ BEAT = _load("beat")
 DELETE = _load("delete")
 DEPTH = _load("depth")
 FIND = _load("find")
-HAND_BACK = _load("hand_back", prelude="lag")
+HAND_BACK = _load("hand_back", "lag", "moving")
 OLDEST = _load("oldest")
 PUBLISH = _load("publish")
 PURGE = _load("purge")
-RECOVER = _load("recover", prelude="lag")
-TURN = _load("turn", prelude="lag")
+RECOVER = _load("recover", "lag", "moving")
+TURN = _load("turn", "lag")

@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
--- Gives back messages of one queue that this consumer still owns.
+-- Gives back messages of one queue that this consumer still owns, or sets aside what is none.
 -- KEYS: dead letters (stream), redelivery stream, then the stream of each entry
--- ARGV: group, consumer, delivery limit, most dead letters kept, 1 if the delivery failed, then one entry id each
--- Returns: number given back
-local group, consumer, limit, failed = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
+-- ARGV: group, consumer, delivery limit, most dead letters kept, why ('unseen', 'rejected', which counts as a failed
+--       delivery, or 'not_a_message', which cannot be delivered), then one entry id each
+-- Returns: number given back or set aside
+local group, consumer, limit, why = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[5]
 local given = 0
 for i = 6, #ARGV do
   local stream, id = KEYS[i - 3], ARGV[i]
@@ -13,15 +14,9 @@ for i = 6, #ARGV do
     redis.call('XACK', stream, group, id)
     redis.call('XDEL', stream, id)
     if entry then
-      local fields = {}
-      for j = 1, #entry[2], 2 do
-        fields[entry[2][j]] = entry[2][j + 1]
-      end
-      local count = tonumber(fields.n or 0) + failed
-      local message = {'t', fields.t, 'h', fields.h, 'b', fields.b, 'n', count}
-      if failed == 1 and count >= limit then
-        redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], '*', 'reason', 'rejected', 'consumer', consumer,
-          unpack(message))
+      local message, count = counted(entry[2], why == 'rejected' and 1 or 0)
+      if why == 'not_a_message' or (why == 'rejected' and count >= limit) then
+        redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], '*', unpack(explained(message, why, consumer)))
       else
         redis.call('XADD', KEYS[2], '*', unpack(message))
       end

@@ -21,15 +21,9 @@ local function move(first, stream, id, consumer)
   if not entry then
     return
   end
-  local fields = {}
-  for i = 1, #entry[2], 2 do
-    fields[entry[2][i]] = entry[2][i + 1]
-  end
-  local count = tonumber(fields.n or 0) + 1
-  local message = {'t', fields.t, 'h', fields.h, 'b', fields.b, 'n', count}
+  local message, count = counted(entry[2], 1)
   if count >= limit then
-    redis.call('XADD', KEYS[first], 'MAXLEN', '~', ARGV[4], '*', 'reason', 'worker_lost', 'consumer', consumer,
-      unpack(message))
+    redis.call('XADD', KEYS[first], 'MAXLEN', '~', ARGV[4], '*', unpack(explained(message, 'worker_lost', consumer)))
     dead = dead + 1
   else
     redis.call('XADD', KEYS[first + 1], '*', unpack(message))

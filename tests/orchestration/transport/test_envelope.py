@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.transport.envelope import seal, unseal
+from orchestration.transport.errors import NotAMessage
 from orchestration.transport.keys import Tag
 
 NOW = datetime(2030, 5, 17, 12, tzinfo=UTC)
@@ -69,6 +70,31 @@ def test_any_body_and_any_headers_survive(body, headers):
 )
 def test_headers_survive_that_json_has_no_word_for(value):
     assert through(payload(stamp=value))["headers"]["stamp"] == value
+
+
+WITHOUT_TAG = b'{"headers": {}, "properties": {}}'
+
+
+@pytest.mark.parametrize(
+    "alien",
+    [
+        [],
+        [b"hello", b"world"],
+        [b"t", b"", b"b", b""],
+        [b"h", b'{"headers": {}, "properties": {"delivery_tag": "1"}}'],
+        *([b"h", head, b"b", b""] for head in (b"", b"{", b"\xff", b"1", b"[]", b"{}", b'{"headers": 1}', WITHOUT_TAG)),
+        [b"h", b'{"headers": [], "properties": {"delivery_tag": "1"}}', b"b", b""],
+    ],
+)
+@pytest.mark.parametrize("tag", [READY, AGAIN])
+def test_what_is_not_of_our_making_is_no_message(alien, tag):
+    with pytest.raises(NotAMessage, match=tag.entry_id):
+        unseal(alien, tag)
+
+
+def test_a_number_of_failures_that_is_none_is_not_of_our_making():
+    with pytest.raises(NotAMessage):
+        through(payload(), AGAIN, n="many")
 
 
 def test_what_was_put_in_is_not_changed():

@@ -71,7 +71,15 @@ def test_the_end_of_the_process_drops_what_is_held_once(ledger):
     assert ledger.take_acks() == ["settled"]
 
 
-@pytest.mark.parametrize("kind", ["acks", "dropped", "failed"])
+def test_what_is_no_message_is_known_until_the_server_heard_of_it(ledger):
+    ledger.set_aside("a")
+    assert "a" in ledger
+    assert ledger.has_returns
+    assert ledger.take_alien() == ["a"]
+    assert not ledger.has_returns
+
+
+@pytest.mark.parametrize("kind", ["acks", "dropped", "failed", "alien"])
 def test_what_is_put_back_is_taken_again(ledger, kind):
     getattr(ledger, f"put_back_{kind}")(["a", "b"])
     assert "a" in ledger

@@ -173,6 +173,17 @@ def test_what_could_not_be_sent_is_sent_later(bus, client, proxy):
     until(lambda: contents(client, "fetch") == {"redelivery": (2, 0)}, within_s=5, what="all to be settled")
 
 
+def test_what_could_not_be_given_back_takes_nothing_along(bus, client, proxy):
+    member = bus.member(OPTIONS, proxy.url)
+    dropped, failed, alien = deliver(bus, client, member, 3)
+    proxy.shut()
+    member.ledger.put_back_dropped([dropped])
+    member.ledger.put_back_failed([failed])
+    member.ledger.set_aside(alien)
+    member.settle()
+    assert all(tag in member.ledger for tag in (dropped, failed, alien))
+
+
 @pytest.mark.parametrize("script", [scripts.TURN, scripts.HAND_BACK])
 def test_a_lost_reply_settles_nothing_twice(bus, client, proxy, script):
     member = bus.member(OPTIONS, proxy.url)
