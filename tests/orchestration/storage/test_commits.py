@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.gate import Gate
 from orchestration.storage.records import SqlRecords
 from orchestration.submit import Desk, Submission
 from orchestration.tasks import register_tasks
@@ -22,7 +23,7 @@ def test_a_job_takes_at_most_one_commit_to_accept_and_two_a_stage(
     bench, broker = Bench(CATALOG), MemoryBroker(monkeypatch, CATALOG.stages.values())
     with Tally(tmp_path / "tally") as tally:
         services = replace(bench.services, records=tally.of(records))
-        register_tasks(broker.app, CATALOG, lambda: services)
+        register_tasks(broker.app, CATALOG, lambda: services, Gate())
         desk = Desk(
             catalog=CATALOG,
             records=services.records,
