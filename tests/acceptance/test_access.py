@@ -13,6 +13,8 @@ from tests.support.commands import penstock
 from tests.support.stack import END_WITHIN_S, ENDED, LiveStack
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture
 def public() -> Iterator[LiveStack]:

@@ -18,6 +18,8 @@ from tests.support.origin import Reply
 from tests.support.stack import LiveStack, Narrow
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.full
+
 PAGE = Reply(body=ARTICLE)
 WHOLE = ["job.queued", *["stage.started", "stage.succeeded"] * 3, "job.succeeded"]
 

@@ -107,6 +107,7 @@ def test_streams_are_of_jobs_that_exist(stack: LiveStack) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
+@pytest.mark.full
 @pytest.mark.timeout(120)
 def test_an_open_stream_does_not_keep_the_service_from_stopping_and_goes_on_after_it(
     narrow: Narrow, origin: OrderedOrigin

@@ -17,6 +17,8 @@ from tests.support.origin import Reply
 from tests.support.ports import free_port
 from tests.support.stack import LiveStack
 
+pytestmark = pytest.mark.full
+
 TITLE = "The lock keeper of Marlow"
 UNKNOWN = "01a1fd20-974e-7463-a83b-e6c45a3d90b5"
 

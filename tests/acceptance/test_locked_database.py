@@ -5,8 +5,12 @@ import time
 from contextlib import closing
 from threading import Thread
 
+import pytest
+
 from tests.support.articles import ARTICLE
 from tests.support.stack import LiveStack
+
+pytestmark = pytest.mark.full
 
 ANSWERS_WITHIN_S = 1.8
 """The API gives up after 0.8 s; the rest is for machines with more to do than this test."""

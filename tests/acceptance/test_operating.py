@@ -12,7 +12,7 @@ from tests.support.origin import Reply
 from tests.support.stack import LiveStack
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(180)]
 
 STAGES = ["fetch", "extract", "summarize", "store", "analyze"]
 

@@ -12,6 +12,8 @@ from tests.support.hosts import OrderedOrigin
 from tests.support.origin import Reply
 from tests.support.stack import ROOT, LiveStack
 
+pytestmark = pytest.mark.full
+
 PAGE = (ROOT / "docs" / "tutorial" / "build-an-app.md").read_text(encoding="utf-8")
 PROGRAMS = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.DOTALL))
 TITLE = "The lock keeper of Marlow"

@@ -23,7 +23,7 @@ def postgresql() -> Iterator[tuple[str, SqlRecords]]:
     records.close()
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """Empty records of each kind."""
     match request.param:

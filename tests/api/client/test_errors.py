@@ -10,7 +10,7 @@ from api.client.errors import BY_CODE, BY_STATUS, ApiError, InputExpired, Pensto
 
 ROOT = Path(__file__).parents[3]
 TABLE = re.findall(
-    r"^\| \*\*([a-z_]+)\*\* \| (\d+) \|", (ROOT / "docs" / "reference" / "errors.md").read_text(), re.MULTILINE
+    r"^\| \*\*([a-z_]+)\*\* \| (\d+)[^|]*\|", (ROOT / "docs" / "reference" / "errors.md").read_text(), re.MULTILINE
 )
 KINDS = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, PenstockError)

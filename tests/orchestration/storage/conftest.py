@@ -9,7 +9,7 @@ from orchestration.storage.records import SqlRecords
 from tests.support.databases import postgresql_url, sqlite_url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return sqlite_url(tmp_path) if request.param == "sqlite" else postgresql_url()
 
