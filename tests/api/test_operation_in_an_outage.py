@@ -42,7 +42,9 @@ def client(request: pytest.FixtureRequest, broker: Broker, tmp_path: Path) -> It
         broker_transport=request.param,
         database_url=SecretStr(sqlite_url(tmp_path)),
     )
-    with TestClient(create_app(Wiring(settings), base_url="http://127.0.0.1:8000"), raise_server_exceptions=False) as client:
+    with TestClient(
+        create_app(Wiring(settings)), base_url="http://127.0.0.1:8000", raise_server_exceptions=False
+    ) as client:
         yield client
 
 
