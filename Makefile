@@ -3,6 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Tests that start whole stacks, and need the machine for themselves.
+ALONE := tests/acceptance tests/faults
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -33,7 +36,8 @@ check: setup ## Lint, types, layers, doctests
 
 .PHONY: test
 test: check ## All checks and tests
-	$(BIN)/pytest -m "not full"
+	$(BIN)/pytest -m "not full" --numprocesses auto --dist loadfile $(ALONE:%=--ignore %)
+	$(BIN)/pytest -m "not full" $(ALONE)
 
 .PHONY: test-full
 test-full: check ## All checks and tests, the long ones too, the acceptance tests on both transports

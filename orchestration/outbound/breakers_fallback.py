@@ -32,7 +32,8 @@ def states_at(url: str, clock: Clock) -> BreakerStates:
         target = read_url(url)
     except ValueError:
         return local
-    timeout_s = min(MOST_PER_STEP_S, PATIENCE_S / (1 + len(target.sentinels)))
+    # One step for the server, and the time of one for what redis-py does on the way.
+    timeout_s = min(MOST_PER_STEP_S, PATIENCE_S / (2 + len(target.sentinels)))
     return FallbackStates(SharedStates(target, timeout_s=timeout_s), local, clock)
 
 

@@ -8,7 +8,7 @@ from tests.support.origin import Reply
 from tests.support.stack import BREAKER_RESET_S, LiveStack, outcomes, stage_of
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.full]
 
 FAIL_MAX = 5
 

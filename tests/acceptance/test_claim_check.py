@@ -14,7 +14,7 @@ from tests.support.articles import page_of
 from tests.support.stack import LiveStack
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.full]
 
 MAX_MESSAGE_BYTES = 8 * 1024
 MAX_DIFFERENCE_BYTES = 200

@@ -56,6 +56,7 @@ def test_run_starts_a_stack_where_there_is_none_and_leaves_nothing_behind(
     assert all(text.startswith(f"# {TITLE}") and "opened the sluice" in text for text in texts)
 
 
+@pytest.mark.full
 def test_run_uses_the_stack_that_runs_on_its_data_directory(stack: LiveStack, page: Path) -> None:
     note = (stack.data_dir / "stack.json").read_bytes()
     ran = penstock(stack, "run", page, "--json", "--pipeline", "extract")
@@ -67,6 +68,7 @@ def test_run_uses_the_stack_that_runs_on_its_data_directory(stack: LiveStack, pa
     assert not (stack.data_dir / "logs").exists()
 
 
+@pytest.mark.full
 def test_run_prints_the_summary_for_people(stack: LiveStack, page: Path) -> None:
     ran = penstock(stack, "run", page, "--processing", "detailed", "--lane", "urgent")
     assert ran.status == 0, ran.err
@@ -76,6 +78,7 @@ def test_run_prints_the_summary_for_people(stack: LiveStack, page: Path) -> None
     assert "(summary: extractive)" in ran.out
 
 
+@pytest.mark.full
 def test_run_ends_with_1_if_a_job_failed_and_prints_the_others(
     stack: LiveStack, origin: OrderedOrigin, page: Path
 ) -> None:
@@ -85,6 +88,7 @@ def test_run_ends_with_1_if_a_job_failed_and_prints_the_others(
     assert "http_not_found" in ran.err
 
 
+@pytest.mark.full
 def test_an_interrupt_cancels_the_jobs_of_a_run(stack: LiveStack) -> None:
     with SilentHost() as host, begun(stack, "run", host.url) as process:
         assert host.asked.wait(30)
@@ -96,6 +100,7 @@ def test_an_interrupt_cancels_the_jobs_of_a_run(stack: LiveStack) -> None:
     assert stack.client.get("/v1/jobs?limit=1").json()["items"][0]["status"] == "cancelled"
 
 
+@pytest.mark.full
 def test_nothing_survives_a_killed_run(idle: LiveStack) -> None:
     with SilentHost() as host, begun(idle, "run", host.url) as process:
         assert host.asked.wait(30)
@@ -105,6 +110,7 @@ def test_nothing_survives_a_killed_run(idle: LiveStack) -> None:
         idle.assert_gone()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -79,6 +79,7 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
+@pytest.mark.full
 def test_nothing_survives_the_supervisor_and_the_next_start_finishes_its_jobs(
     narrow: Narrow, origin: OrderedOrigin
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_broker_that_dies_is_started_again_and_the_jobs_go_on(narrow: Narrow, 
     assert [view["status"] for view in stack.wait_all([running, queued])] == ["succeeded", "succeeded"]
 
 
+@pytest.mark.full
 def test_an_interrupt_lets_what_is_running_finish_and_the_next_start_goes_on(
     narrow: Narrow, origin: OrderedOrigin
 ) -> None:

@@ -17,7 +17,7 @@ from tests.support.origin import Reply
 from tests.support.stack import LiveStack, live_stack
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.full]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.support.origin import Reply
 from tests.support.stack import LiveStack, live_stack
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.full]
 
 GONE_WITHIN_S = 40
 GRACE_S = 3

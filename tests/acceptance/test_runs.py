@@ -110,6 +110,7 @@ def test_a_job_may_be_retried_until_it_succeeds(stack: LiveStack, origin: Ordere
     assert [run["error"] and run["error"]["code"] for run in runs] == codes
 
 
+@pytest.mark.full
 def test_a_run_survives_its_worker_as_the_first_one_does(narrow: Narrow) -> None:
     stack, llm = narrow.stack, narrow.llm
     mark = "mark-of-a-lost-retry"
@@ -124,6 +125,7 @@ def test_a_run_survives_its_worker_as_the_first_one_does(narrow: Narrow) -> None
     assert outcomes(stage_of(view, "summarize")) == ["lost", "succeeded"]
 
 
+@pytest.mark.full
 def test_a_retry_is_kept_while_the_broker_is_gone(narrow: Narrow, origin: OrderedOrigin) -> None:
     stack = narrow.stack
     job_id = stack.submit(url=origin.on("/", Reply(404), Reply(body=ARTICLE)), pipeline="extract")
@@ -170,6 +172,7 @@ def test_what_cannot_run_again_is_refused_with_the_reason(stack: LiveStack, orig
     stack.client.delete(f"/v1/jobs/{slow}")
 
 
+@pytest.mark.full
 def test_the_command_line_retries_and_replays(stack: LiveStack, origin: OrderedOrigin) -> None:
     url = origin.on("/", Reply(404), Reply(body=ARTICLE))
     job_id = stack.submit(url=url)

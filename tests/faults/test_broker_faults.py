@@ -53,7 +53,7 @@ def delete_streams(broker: Broker, away_s: float) -> None:
     broker.delete_streams()
 
 
-@pytest.mark.parametrize(("fault", "away_s"), [(kill, 3), (freeze, 5)])
+@pytest.mark.parametrize(("fault", "away_s"), [(kill, 3), pytest.param(freeze, 5, marks=pytest.mark.full)])
 def test_nothing_is_lost_or_repeated(fault: Fault, away_s: float, case: Case, new_fleet, measured) -> None:
     hurt(new_fleet(lease_s=5), case, fault, away_s, measured, keeps_data=True)
 
@@ -71,7 +71,7 @@ def test_nothing_is_lost_when_the_broker_forgets_its_scripts(case: Case, new_fle
     hurt(new_fleet(lease_s=5), case, forget_scripts, 0, measured, keeps_data=True)
 
 
-@pytest.mark.parametrize("fault", [flush, delete_streams])
+@pytest.mark.parametrize("fault", [flush, pytest.param(delete_streams, marks=pytest.mark.full)])
 def test_the_fleet_goes_on_when_the_broker_has_lost_its_data(fault: Fault, case: Case, new_fleet, measured) -> None:
     hurt(new_fleet(lease_s=5), case, fault, 0, measured, keeps_data=False)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.faults.conftest import Case
 from tests.support.fleet import HOPS, Fleet
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.full]
 
 
 def test_breaking_every_connection_again_and_again_neither_loses_nor_repeats(case: Case, new_fleet, measured) -> None:
@@ -34,7 +34,6 @@ def publish_chains(fleet: Fleet, token: str, count: int, hop_s: float) -> list[s
     return [hop for number in range(count) for hop in fleet.publish_chain(f"{token}-{number}", sleep_s=hop_s)]
 
 
-@pytest.mark.full
 def test_a_task_that_outlives_its_connection_is_acknowledged(case: Case, new_fleet) -> None:
     fleet = new_fleet(lease_s=1.5)
     fleet.start(2, concurrency=case.slots)
@@ -46,7 +45,6 @@ def test_a_task_that_outlives_its_connection_is_acknowledged(case: Case, new_fle
     assert len(fleet.effects.starts("outliving")) == 1
 
 
-@pytest.mark.full
 def test_a_task_that_ends_while_the_broker_is_away_is_acknowledged_afterwards(case: Case, new_fleet) -> None:
     fleet = new_fleet(lease_s=2)
     fleet.start(2, concurrency=case.slots)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.conftest import Case
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.full]
 
 
 def test_a_task_longer_than_its_lease_starts_once(case: Case, new_fleet) -> None:
@@ -34,7 +34,6 @@ def test_a_worker_may_stop_for_less_than_its_lease(case: Case, new_fleet) -> Non
     assert len(fleet.effects.starts("long")) == 1
 
 
-@pytest.mark.full
 def test_a_worker_that_stopped_for_longer_than_its_lease_is_one_of_the_fleet_again(case: Case, new_fleet) -> None:
     """What it held ran elsewhere meanwhile; what it says of that afterwards must not count."""
     lease_s = 2

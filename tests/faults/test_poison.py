@@ -6,7 +6,7 @@ from kombu import Connection
 from tests.faults.conftest import Case, only_on_streams
 from tests.support.fleet import QUEUE, Fleet
 
-pytestmark = [pytest.mark.timeout(300), only_on_streams]
+pytestmark = [pytest.mark.timeout(300), only_on_streams, pytest.mark.full]
 
 LIMIT = 3
 LEASE_S = 1.5

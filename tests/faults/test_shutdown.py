@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.conftest import Case
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.full]
 
 LEASE_S = 60
 """So long that nothing in here can wait for it."""

@@ -77,6 +77,7 @@ def test_a_retry_does_not_wait_for_the_worker_that_asked_for_it(case: Case, new_
     fleet.wait_drained()
 
 
+@pytest.mark.full
 def test_nothing_is_lost_however_often_workers_die(case: Case, new_fleet, measured) -> None:
     """A hop is done again if its worker died between its start and its acknowledgement, and then all that follow."""
     kills = case.size(small=5, full=100)

@@ -11,7 +11,7 @@ from tests.support.faulty_probe import Clients
 from tests.support.faulty_verdict import judge
 from tests.support.job_fleet import STAGES, JobFleet
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.full]
 
 CONSUMING_WITHIN_S = 15
 RESTORED_WITHIN_S = 60
@@ -67,7 +67,6 @@ def test_jobs_survive_a_broker_that_stops_answering(new_fleet, measured) -> None
     survive(new_fleet(), "stopped", is_full=False, measured=measured)
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("fault", FAULTS)
 def test_jobs_survive_the_broker(fault: str, new_fleet, measured) -> None:
     survive(new_fleet(), fault, is_full=True, measured=measured)

@@ -10,16 +10,13 @@ from tests.support.faulty_box import POINTS, STOP
 from tests.support.faulty_verdict import judge
 from tests.support.job_fleet import STAGES
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.full]
 
-SMOKE = {"after_effect"}
 SETTLED = {("committed", "store"), ("before_ack", "store")}
 """The job has succeeded by then."""
 
 
-@pytest.mark.parametrize(
-    "point", [point if point in SMOKE else pytest.param(point, marks=pytest.mark.full) for point in POINTS]
-)
+@pytest.mark.parametrize("point", POINTS)
 def test_a_job_cancelled_at_this_point_stays_cancelled(point: str, new_fleet) -> None:
     fleet = new_fleet().start()
     stages = [stage for stage in STAGES if (point, stage) not in {("after_effect", "store"), ("published", "store")}]
@@ -43,7 +40,6 @@ def at(fleet, stage):
     return stops[-1] if stops else None
 
 
-@pytest.mark.full
 def test_a_cancelled_job_whose_worker_died_stays_cancelled(new_fleet) -> None:
     fleet = new_fleet().start(dict.fromkeys(STAGES, 2))
     for stage in STAGES:

@@ -12,7 +12,7 @@ from tests.support.faulty_verdict import judge
 from tests.support.job_fleet import JobFleet, Submitted
 from tests.support.origin import Reply
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.full]
 
 KNOWS_WITHIN_S = 2.0
 SLACK_S = 0.75
@@ -93,7 +93,7 @@ def test_a_paused_stage_finishes_what_it_runs_and_begins_nothing(transport, new_
     end_well(fleet, jobs)
 
 
-@pytest.mark.parametrize("transport", ["streams", pytest.param("lists", marks=pytest.mark.full)])
+@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_pause_outlives_workers_api_keeper_and_the_broker_s_memory(transport, new_fleet, measured) -> None:
     fleet = new_fleet(broker_transport=transport).start()
     since = pause(fleet)
@@ -114,7 +114,6 @@ def test_a_pause_outlives_workers_api_keeper_and_the_broker_s_memory(transport, 
     end_well(fleet, jobs)
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_stage_can_be_paused_and_resumed_while_the_broker_is_away(transport, new_fleet) -> None:
     fleet = new_fleet(broker_transport=transport).start()

@@ -66,7 +66,7 @@ def write_line(process: subprocess.Popen[str], line: str) -> None:
     process.stdin.flush()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/new.db" if request.param == "sqlite" else empty_postgresql_url()
 

@@ -97,6 +97,7 @@ def test_what_waits_for_its_time_survives_a_failover(watched, fleet, label):
     until(lambda: fleet.noted(label) == ["later"], within_s=RESUMES_WITHIN_S, what="the delayed task")
 
 
+@pytest.mark.full
 def test_a_worker_finds_the_master_though_the_first_sentinel_is_gone(watched, fleet):
     watched.sentinels[0].kill()
     fleet.start_worker(NARROW, "parity", 1, "--without-mingle", "--without-gossip")

@@ -44,6 +44,7 @@ def publish(backend):
     return publish
 
 
+@pytest.mark.full
 def test_a_worker_works_over_tls(authority, tls_port, backend, tmp_path):
     url = f"rediss://127.0.0.1:{tls_port}/0?ssl_cert_reqs=required&ssl_ca_certs={authority.ca_file}"
     works_in_full(url, backend, tmp_path)

@@ -54,6 +54,7 @@ def knows_setinfo(server):
     return True
 
 
+@pytest.mark.full
 def test_the_documented_rules_let_a_fleet_do_all_it_needs(server, backend, tmp_path):
     url = log_in(server, rules(), db=0)
     with Fleet(Variant("streams"), tmp_path, url, backend.url, {"lease_s": 1.0}) as fleet:
@@ -100,6 +101,7 @@ def test_a_wrong_password_is_refused(server, backend, user):
     app.close()
 
 
+@pytest.mark.full
 def test_a_password_without_a_user_opens_a_server_that_demands_one(server, backend, tmp_path):
     server.run("CONFIG", "SET", "requirepass", "p@ss")
     url = server.url.replace("redis://", "redis://:p%40ss@")
