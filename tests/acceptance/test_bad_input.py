@@ -17,7 +17,7 @@ from stages.contract import CODES
 from tests.support.origin import Origin, Reply
 from tests.support.stack import JobView, LiveStack, live_stack, stage_of
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.full]
 
 RETRIED = CATALOG.stage("fetch").retry.max_attempts
 MAX_WIRE_BYTES = 200_000

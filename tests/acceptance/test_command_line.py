@@ -34,6 +34,7 @@ def idle() -> Iterator[LiveStack]:
         stack.clean_up()
 
 
+@pytest.mark.full
 def test_run_starts_a_stack_where_there_is_none_and_leaves_nothing_behind(
     idle: LiveStack, origin: OrderedOrigin, page: Path, tmp_path: Path
 ) -> None:
