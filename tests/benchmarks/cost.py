@@ -50,6 +50,8 @@ IDLE_S = 10.0
 ENDS_WITHIN_S = 60
 LONG_S = 600
 """For leases and the like, so that nothing lapses however slow the machine is."""
+TIMED_CALLS = {"renew", "check_in", "paused"}
+"""What each worker process does by the clock."""
 
 Cost = Counter[Item]
 
@@ -140,7 +142,7 @@ class Counted:
     def _sql(self) -> Cost:
         cost = Cost()
         for (pid, call, stage, what), count in self._tally.counted().items():
-            is_timed = pid == self._keeper or call == "renew"
+            is_timed = pid == self._keeper or call in TIMED_CALLS
             cost[Item(BACKGROUND if is_timed else stage or call, call, what)] += count
         return cost
 
@@ -182,7 +184,7 @@ def _stack(folder: Path, new_database: Callable[[Path], str]) -> Iterator[Counte
     # The processes of the stack are forked from this one, and with it what counts. The servers get their threads later.
     with (
         Tally(folder / "tally") as tally,
-        patch("orchestration.wiring.SqlRecords", lambda url: tally.of(SqlRecords(url))),
+        patch("orchestration.wiring.SqlRecords", lambda *url, **named: tally.of(SqlRecords(*url, **named))),
         background_stack(settings),
         model,
         web,

@@ -9,12 +9,15 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha1
 from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
 import redis
 
+from orchestration.streams import ONCE
+from orchestration.streams.announcer import ANNOUNCE
 from orchestration.transport.scripts import BEAT, PUBLISH, RECOVER, TURN
 
 ACCEPT = "accept"
@@ -31,6 +34,7 @@ ANSWERS_WITHIN_S = 30
 
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _QUEUE = re.compile(r"\{(\w+)\}:(?:redelivery|lane|pub|delayed)")
+_ANNOUNCE = sha1(ANNOUNCE.encode()).hexdigest()
 _TIMED_SCRIPTS = {BEAT.sha, RECOVER.sha}
 _TIMED = {("HELLO",), ("CLIENT", "SETINFO"), ("PING",), ("SCRIPT", "LOAD"), ("GET", "streams:incarnation")}
 """Connecting, which the keeper does in every tick, its question whether the server lost its memory, and what a server
@@ -59,6 +63,7 @@ class Monitor:
         self._part = BACKGROUND
         self._last_published = ""
         self._read_for: dict[str, set[str]] = {}
+        self._told = set[str]()
 
     @property
     def is_calm(self) -> bool:
@@ -94,6 +99,8 @@ class Monitor:
             return self._published(queue)
         if script == TURN.sha:
             return self._turned(queue, words[3 + int(words[2]) :])
+        if script == _ANNOUNCE:
+            return self._announced(set(words[4 : 3 + int(words[2])]) - {ONCE})
         if name == "XREADGROUP":
             return self._reading(queue, WAIT)
         is_timed = script in _TIMED_SCRIPTS or any(tuple(words[: len(timed)]) == timed for timed in _TIMED)
@@ -110,6 +117,12 @@ class Monitor:
         self.settled += acks
         part = self._reading(queue, LOOK) if looks else queue
         return queue if acks else part
+
+    def _announced(self, once: set[str]) -> str:
+        """Whoever works tells something new; the keeper, again, how jobs ended."""
+        is_known = bool(once) and once <= self._told
+        self._told |= once
+        return BACKGROUND if is_known else self._last_published
 
     def _reading(self, queue: str, how: str) -> str:
         """A message makes its worker look once more, and wait again; what comes after is idling."""
