@@ -5,32 +5,25 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlencode
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from api.fields import Metadata, Moment, Tags, Text, encodable
 from orchestration.submit import Submission
 from pipeline.bulk import BulkPage
 from pipeline.composition import MAX_STAGES
 from pipeline.definition import DEFAULT_PIPELINE
 from pipeline.job import Attempt, Job, JobError, JobState, Lane, StageRecord, StageState
 from pipeline.ports import JobFilter, Page
+from pipeline.terms import MAX_AHEAD, Schedule
 from stages.contract import Options, Processing
 
 MAX_URL_CHARS = 8_192
 MAX_PAGE = 200
+MAX_ATTEMPTS = 20
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
-def _encodable(text: str) -> str:
-    """Refuse lone surrogates, which JSON can spell and no encoding can write."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("this is not valid Unicode: it has half of a surrogate pair") from None
-    return text
-
-
-Text = Annotated[str, AfterValidator(_encodable)]
-Url = Annotated[str, StringConstraints(max_length=MAX_URL_CHARS), AfterValidator(_encodable)]
+Url = Annotated[str, StringConstraints(max_length=MAX_URL_CHARS), AfterValidator(encodable)]
 
 
 class JobRequest(BaseModel):
@@ -52,6 +45,20 @@ class JobRequest(BaseModel):
     )
     processing: Processing = Field(default="quick", description="`quick`: about three sentences; `detailed`: sections.")
     lane: Lane = Field(default=Lane.NORMAL, description="How soon the job is served.")
+    tags: Tags = Field(default=[], description="Words to find the job by.")
+    metadata: Metadata = Field(default={}, description="Kept and shown with the job; up to 4 KiB as JSON.")
+    not_before: Moment | None = Field(default=None, description="The moment at which the job is due.")
+    delay_s: float | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_AHEAD.total_seconds(),
+        allow_inf_nan=False,
+        description="How many seconds from now the job is due, instead of a moment.",
+    )
+    expires_at: Moment | None = Field(default=None, description="The job fails if it has not ended at this moment.")
+    max_attempts: int | None = Field(
+        default=None, ge=1, le=MAX_ATTEMPTS, description="Attempts at each stage, instead of what the stage declares."
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -59,6 +66,8 @@ class JobRequest(BaseModel):
             raise ValueError("give exactly one of url, html and text")
         if self.pipeline is not None and self.stages is not None:
             raise ValueError("give pipeline or stages, not both")
+        if self.not_before is not None and self.delay_s is not None:
+            raise ValueError("give not_before or delay_s, not both")
         return self
 
     def submission(self, tenant_id: str) -> Submission:
@@ -74,6 +83,10 @@ class JobRequest(BaseModel):
             options=Options(processing=self.processing),
             lane=self.lane,
             tenant_id=tenant_id,
+            tags=tuple(self.tags),
+            metadata=self.metadata,
+            schedule=Schedule(self.not_before, self.delay_s, self.expires_at),
+            max_attempts=self.max_attempts,
         )
 
 
@@ -170,6 +183,9 @@ class JobSummary(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     error: ErrorView | None
+    tags: list[str]
+    metadata: dict[str, str]
+    not_before: datetime | None = Field(description="The moment before which it may not start, if one was asked for.")
     url: str
 
     @classmethod
@@ -183,6 +199,7 @@ class JobView(JobSummary):
     stage: str | None = Field(description="The stage it is at; null when all are done.")
     progress: int = Field(ge=0, le=100, description="In percent.")
     attempts: int = Field(description="Attempts spent on all stages.")
+    max_attempts: int | None = Field(description="Attempts at each stage, if a number was asked for.")
     deadline_at: datetime
     discarded_at: datetime | None = Field(description="When this failed job was taken off the dead letters.")
     result_url: str | None = Field(description="Where the result is, once there is one.")
@@ -197,6 +214,7 @@ class JobView(JobSummary):
             stage=current.stage if current else None,
             progress=job.progress,
             attempts=sum(stage.attempts for stage in job.stages),
+            max_attempts=job.terms.max_attempts,
             deadline_at=job.deadline_at,
             discarded_at=job.discarded_at,
             result_url=result_url(job.id, run) if job.state is JobState.SUCCEEDED else None,
@@ -231,8 +249,8 @@ class JobQuery(PageQuery):
     status: JobState | None = Field(default=None, description="Only jobs in this state.")
     stage: str | None = Field(default=None, description="Only jobs that failed at this stage.")
     code: str | None = Field(default=None, description="Only jobs that failed with this code.")
-    created_after: AwareDatetime | None = Field(default=None, description="Only jobs submitted at or after this.")
-    created_before: AwareDatetime | None = Field(default=None, description="Only jobs submitted before this.")
+    created_after: Moment | None = Field(default=None, description="Only jobs submitted at or after this.")
+    created_before: Moment | None = Field(default=None, description="Only jobs submitted before this.")
 
     def where(self) -> JobFilter:
         """The same in the words of the layer below."""
@@ -279,5 +297,8 @@ def _common(job: Job) -> dict[str, Any]:
         "started_at": job.started_at,
         "finished_at": job.finished_at,
         "error": ErrorView.of(job.error),
+        "tags": job.terms.tags,
+        "metadata": job.terms.metadata,
+        "not_before": job.terms.not_before,
         "url": job_url(job.id),
     }

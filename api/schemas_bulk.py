@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from api.fields import Moment
 from api.schemas import JobSummary, PageQuery, StageName
 from orchestration.bulk import Preview
 from pipeline.bulk import BulkAction, BulkFailure, BulkOutcome, BulkPage, BulkState, BulkVerb
@@ -39,8 +40,8 @@ class BulkFilter(BaseModel):
     )
     stage: Name | None = Field(default=None, description="The stage at which they failed.")
     code: Name | None = Field(default=None, description="The code with which they failed.")
-    created_after: AwareDatetime | None = Field(default=None, description="Submitted at or after this.")
-    created_before: AwareDatetime | None = Field(default=None, description="Submitted before this.")
+    created_after: Moment | None = Field(default=None, description="Submitted at or after this.")
+    created_before: Moment | None = Field(default=None, description="Submitted before this.")
 
     def where(self, state: JobState) -> JobFilter:
         """The same in the words of the layer below."""

@@ -1,8 +1,8 @@
 """From request to running job: accept, then launch after the commit. Cancel, discard, purge."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from random import Random
 
 from celery import Celery
@@ -18,6 +18,7 @@ from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, StageKey, uuid7
 from pipeline.job import DEFAULT_TENANT, FIRST_RUN, Job, JobSource, Lane, NewJob
 from pipeline.ports import Payloads, Records
+from pipeline.terms import JobTerms, Schedule
 from stages.contract import Clock, Options
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,11 @@ class Submission:
     options: Options = field(default_factory=Options)
     lane: Lane = Lane.NORMAL
     tenant_id: str = DEFAULT_TENANT
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    schedule: Schedule = field(default_factory=Schedule)
+    max_attempts: int | None = None
+    """None for what each stage declares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +63,16 @@ class Desk:
     def submit(self, submission: Submission, key: IdempotencyKey | None = None) -> NewJob:
         """Accept a job: once this returns it is kept, whatever happens to the broker.
 
-        Raises `Refused` for an unknown or misordered pipeline, `MachineryFailed` when it could not be recorded; if
-        the request's key was used before, `AlreadyAnswered` or `IdempotencyKeyReused`.
+        Raises `Refused` for an unknown or misordered pipeline or a schedule that cannot be kept, `MachineryFailed`
+        when it could not be recorded; if the request's key was used before, `AlreadyAnswered` or
+        `IdempotencyKeyReused`.
         """
         pipeline = self._pipeline(submission)
         job = self._new_job(submission, pipeline)
         self._accept(job, key)
         first = StageKey(job.id, FIRST_RUN, job.stages[0])
         # Where the broker is away nobody could hear it.
-        if launch_or_leave(self.app, self.records, first, job.stages, job.lane):
+        if launch_or_leave(self.app, self.records, first, job.stages, job.lane, delay_s=job.delay_s):
             self.announcer.announce(events.queued(job))
         return job
 
@@ -99,6 +106,13 @@ class Desk:
     def _new_job(self, submission: Submission, pipeline: Pipeline) -> NewJob:
         now = self.clock.now()
         job_id = str(uuid7(now, self.random))
+        terms = JobTerms(
+            tags=submission.tags,
+            metadata=submission.metadata,
+            not_before=submission.schedule.due_at(now),
+            max_attempts=submission.max_attempts,
+        )
+        deadline_at = submission.schedule.deadline_at(now, self.job_deadline_s)
         return NewJob(
             id=job_id,
             tenant_id=submission.tenant_id,
@@ -113,7 +127,8 @@ class Desk:
             options=submission.options,
             lane=submission.lane,
             created_at=now,
-            deadline_at=now + timedelta(seconds=self.job_deadline_s),
+            deadline_at=deadline_at,
+            terms=terms,
         )
 
     def _keep_body(self, job_id: str, submission: Submission) -> Claim | None:

@@ -5,6 +5,7 @@ PipelineError
 │   ├── UnknownPipeline
 │   ├── UnknownStage
 │   ├── MisorderedStages
+│   ├── InvalidSchedule
 │   └── IdempotencyKeyReused
 ├── AlreadyAnswered       the request came before, with the same key; its job is named
 ├── JobNotFound           no such job for this tenant
@@ -60,6 +61,12 @@ class MisorderedStages(Refused):
     """The types of the stages do not fit in this order."""
 
     code = "misordered_stages"
+
+
+class InvalidSchedule(Refused):
+    """The job would be due too late, or over before it may start."""
+
+    code = "invalid_schedule"
 
 
 class IdempotencyKeyReused(Refused):

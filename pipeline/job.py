@@ -16,6 +16,7 @@ from enum import IntEnum, StrEnum
 
 from pipeline.errors import IllegalTransition
 from pipeline.ids import Claim, StageKey
+from pipeline.terms import JobTerms
 from stages.contract import CODES, Options
 
 DEFAULT_TENANT = "default"
@@ -164,6 +165,13 @@ class NewJob:
     lane: Lane
     created_at: datetime
     deadline_at: datetime
+    terms: JobTerms = field(default_factory=JobTerms)
+
+    @property
+    def delay_s(self) -> float:
+        """How long after its acceptance the first stage is due."""
+        due_at = self.terms.not_before
+        return 0.0 if due_at is None else max(0.0, (due_at - self.created_at).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +246,7 @@ class Job:
     """Stages of the run in order; empty in listings."""
     discarded_at: datetime | None = None
     """When somebody said that this failed job needs no more attention."""
+    terms: JobTerms = field(default_factory=JobTerms)
 
     @property
     def current_stage(self) -> StageRecord | None:
@@ -283,6 +292,8 @@ class Grant:
     deadline_at: datetime
     done: tuple[StageRecord, ...]
     """The stages before this one, in order."""
+    max_attempts: int | None = None
+    """That were asked for; None for what the stage declares."""
 
     @property
     def is_last(self) -> bool:

@@ -172,6 +172,7 @@ class KeptJob:
             created_at=job.created_at,
             deadline_at=job.deadline_at,
             done=tuple(other.record for other in self.stages if other.record.position < record.position),
+            max_attempts=job.terms.max_attempts,
         )
 
     def expire(self, at: datetime) -> None:
@@ -201,6 +202,7 @@ def new_job(new: NewJob) -> Job:
         deadline_at=new.deadline_at,
         error=None,
         result=None,
+        terms=new.terms,
     )
 
 

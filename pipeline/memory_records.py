@@ -42,7 +42,8 @@ class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, Memo
         with self._lock:
             self._use_key(key, job.id, FIRST_RUN, job.created_at)
             stages = [new_stage(job.id, FIRST_RUN, name, position) for position, name in enumerate(job.stages)]
-            stages[0].launch(self._now_s())
+            due_at_s = self._now_s() + job.delay_s if job.delay_s else 0.0
+            stages[0].launch(self._now_s(), not_before_s=due_at_s)
             self._kept[job.id] = KeptJob(new_job(job), stages, job.created_at, job.lane)
 
     def unlaunch(self, key: StageKey) -> None:

@@ -1,7 +1,7 @@
 """How one attempt can end, and what an error means for its stage. Values and rules; nothing here acts."""
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 
@@ -107,9 +107,10 @@ def _postponed(error: Postponed, grant: Grant, now: datetime) -> Outcome:
 
 def _transient(error: Transient, stage: AnyStage, grant: Grant, now: datetime, random: Random) -> Outcome:
     attempts = grant.attempts + 1
-    if not stage.retry.allows_another(attempts):
+    policy = stage.retry if grant.max_attempts is None else replace(stage.retry, max_attempts=grant.max_attempts)
+    if not policy.allows_another(attempts):
         return Dead(_described(error, grant))
-    delay_s = stage.retry.delay_s(attempts, random)
+    delay_s = policy.delay_s(attempts, random)
     return _unless_too_late(Again(delay_s, _described(error, grant), spends=True), grant, now)
 
 

@@ -22,6 +22,7 @@ from pipeline.ids import StageKey
 from pipeline.job import FIRST_RUN, JobState, NewJob, StageState
 
 INSERT_STAGE = insert(stages).values(launched_at=case((bindparam("is_launched", type_=Boolean()), now_s())))
+_DELAY = update(stages).where(IS_STAGE).values(not_before=now_s() + bindparam("delay_s"))
 _UNLAUNCH = update(stages).where(IS_STAGE, stages.c.state == StageState.READY).values(launched_at=None)
 
 
@@ -30,6 +31,9 @@ def accept(connection: Connection, new: NewJob, key: IdempotencyKey | None = Non
     connection.execute(insert(jobs), job_values(new))
     connection.execute(insert(runs), run_values(new))
     connection.execute(INSERT_STAGE, stage_values(new))
+    if new.delay_s:
+        first = StageKey(new.id, FIRST_RUN, new.stages[0])
+        connection.execute(_DELAY, {"delay_s": new.delay_s, **of_key(first)})
 
 
 def unlaunch(connection: Connection, key: StageKey) -> None:

@@ -21,6 +21,7 @@ from pipeline.job import (
     Suspect,
 )
 from pipeline.runs import NewRun, RunOrigin, RunSummary
+from pipeline.terms import JobTerms
 from stages.contract import Options
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -43,6 +44,16 @@ def job_values(new: NewJob) -> Values:
         "run": FIRST_RUN,
         "created_at": new.created_at,
         "deadline_at": new.deadline_at,
+        **_terms_values(new.terms),
+    }
+
+
+def _terms_values(terms: JobTerms) -> Values:
+    return {
+        "tags": list(terms.tags),
+        "metadata": dict(terms.metadata),
+        "not_before": terms.not_before,
+        "max_attempts": terms.max_attempts,
     }
 
 
@@ -177,6 +188,7 @@ def job_from(row: AnyRow, stages: Iterable[StageRecord] = ()) -> Job:
         result=claim_from(row.result),
         stages=tuple(stages),
         discarded_at=row.discarded_at,
+        terms=JobTerms(tuple(row.tags), row.metadata, row.not_before, row.max_attempts),
     )
 
 
@@ -271,6 +283,7 @@ def grant_from(key: StageKey, job: AnyRow, taken: AnyRow, done: Sequence[StageRe
         created_at=job.created_at,
         deadline_at=job.deadline_at,
         done=tuple(done),
+        max_attempts=job.max_attempts,
     )
 
 

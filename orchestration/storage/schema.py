@@ -24,7 +24,7 @@ from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
 from pipeline.runs import RunOrigin
 
-REVISION = "0007"
+REVISION = "0008"
 """The migration that makes this schema."""
 
 metadata = MetaData(
@@ -57,6 +57,10 @@ jobs = Table(
     Column("error_stage", String(64)),
     Column("discarded_at", UtcDateTime),
     Column("forgotten_at", UtcDateTime),
+    Column("tags", DOCUMENT, nullable=False),
+    Column("metadata", DOCUMENT, nullable=False),
+    Column("not_before", UtcDateTime),
+    Column("max_attempts", Integer),
     PrimaryKeyConstraint("id"),
 )
 

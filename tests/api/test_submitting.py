@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.schemas import JobRequest
 from pipeline.composition import MAX_STAGES
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
 from tests.support.api import MAX_BODY_BYTES, Api, problem_of
@@ -192,7 +193,7 @@ def test_without_a_broker_jobs_are_accepted_all_the_same(api: Api) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
-        st.sampled_from(["url", "html", "text", "pipeline", "stages", "processing", "lane", "other"]),
+        st.sampled_from([*JobRequest.model_fields, "other"]),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.text(max_size=20),
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

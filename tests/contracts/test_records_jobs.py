@@ -9,6 +9,8 @@ from pipeline.errors import JobFinished, JobNotFound
 from pipeline.ids import Claim
 from pipeline.job import FIRST_RUN, Job, JobSource, JobState, Lane, Refusal, Refused, StageState
 from pipeline.ports import JobFilter
+from pipeline.runs import NewRun
+from pipeline.terms import JobTerms
 from stages.contract import Options
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, new_job, output_of
 from tests.support.tools import START
@@ -46,6 +48,40 @@ def test_an_accepted_job_is_readable_at_once(world: World) -> None:
         ("store", 2, StageState.WAITING, 0),
     ]
     assert {(stage.attempts, stage.losses, stage.tries) for stage in job.stages} == {(0, 0, ())}
+
+
+TERMS = JobTerms(("news", "Ünï code"), {"ticket": "a\x00b", "empty": ""}, START + timedelta(hours=1), 7)
+
+
+def test_the_terms_of_a_job_are_kept_for_all_of_its_runs(world: World) -> None:
+    new = world.accept(terms=TERMS, created_at=START)
+    assert world.read(new).terms == TERMS
+    world.records.request_cancel(TENANT, new.id, START)
+    world.records.open_run(TENANT, new.id, NewRun(None, None, deadline_at=START + timedelta(days=1), at=START))
+    assert world.read(new).terms == TERMS
+    assert world.claim(new, run=2).max_attempts == TERMS.max_attempts
+
+
+def test_a_job_that_is_due_later_can_neither_be_claimed_nor_is_launched_again_before(world: World) -> None:
+    new = world.accept(terms=JobTerms(not_before=START + timedelta(minutes=10)), created_at=START)
+    world.records.unlaunch(key_of(new))
+    world.pass_time(590)
+    refused = world.records.claim(key_of(new), owner="worker", lease_s=30, at=START)
+    assert isinstance(refused, Refused)
+    assert refused.why is Refusal.NOT_DUE
+    assert 0 < refused.delay_s <= 10
+    assert world.records.unstarted(older_than_s=0, limit=9) == []
+    world.pass_time(11)
+    assert [suspect.key for suspect in world.records.unstarted(older_than_s=0, limit=9)] == [key_of(new)]
+    world.claim(new)
+
+
+def test_a_message_that_was_published_for_later_is_not_missed_before_it_is_overdue(world: World) -> None:
+    world.accept(terms=JobTerms(not_before=START + timedelta(minutes=10)), created_at=START)
+    world.pass_time(615)
+    assert world.records.unstarted(older_than_s=20, limit=9) == []
+    world.pass_time(10)
+    assert len(world.records.unstarted(older_than_s=20, limit=9)) == 1
 
 
 def test_a_job_is_read_by_its_tenant_only(world: World) -> None:

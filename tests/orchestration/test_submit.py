@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -9,6 +9,7 @@ from pipeline.definition import CATALOG, DEFAULT_PIPELINE
 from pipeline.errors import (
     AlreadyAnswered,
     IdempotencyKeyReused,
+    InvalidSchedule,
     JobFinished,
     JobNotFound,
     MachineryFailed,
@@ -20,10 +21,11 @@ from pipeline.errors import (
 )
 from pipeline.job import Job, JobState, Lane, NewJob, StageState
 from pipeline.memory import MemoryAnnouncer, MemoryPayloads, MemoryRecords
+from pipeline.terms import JobTerms, Schedule
 from stages.contract import Options
 from tests.support.bench import Watched
 from tests.support.broker import MemoryBroker
-from tests.support.tools import ManualClock
+from tests.support.tools import START, ManualClock
 
 URL = "https://example.org/"
 
@@ -194,3 +196,63 @@ def test_what_is_not_there_or_has_ended_cannot_be_cancelled(office: Office) -> N
 
 def test_jobs_of_one_moment_have_different_ids(office: Office) -> None:
     assert len({office.submit(url=URL).id for _ in range(50)}) == 50
+
+
+# terms
+
+
+HOUR = timedelta(hours=1)
+
+
+def test_what_is_asked_of_a_job_is_recorded_with_it(office: Office) -> None:
+    job = office.submit(url=URL, tags=("a", "b"), metadata={"ticket": "7"}, max_attempts=2)
+    assert office.read(job).terms == JobTerms(("a", "b"), {"ticket": "7"}, None, 2)
+
+
+@pytest.mark.parametrize("schedule", [Schedule(not_before=START + HOUR), Schedule(delay_s=3600)])
+def test_a_job_that_is_due_later_is_published_for_then_and_has_its_time_from_then(
+    office: Office, schedule: Schedule
+) -> None:
+    before = datetime.now(UTC)
+    job = office.submit(url=URL, schedule=schedule)
+    assert job.terms.not_before == START + HOUR
+    assert job.deadline_at == START + HOUR + timedelta(seconds=600)
+    (message,) = office.broker.all_waiting()
+    assert HOUR <= datetime.fromisoformat(message.headers["eta"]) - before < HOUR + timedelta(minutes=1)
+
+
+def test_only_the_first_stage_is_delayed(office: Office) -> None:
+    office.submit(url=URL, schedule=Schedule(delay_s=3600))
+    (message,) = office.broker.all_waiting()
+    assert [link["options"].get("countdown") for link in message.embed["chain"]] == [None] * 3
+
+
+@pytest.mark.parametrize("schedule", [Schedule(), Schedule(delay_s=0), Schedule(not_before=START - HOUR)])
+def test_what_is_due_by_now_is_published_at_once(office: Office, schedule: Schedule) -> None:
+    job = office.submit(url=URL, schedule=schedule)
+    assert (job.terms.not_before, job.deadline_at) == (None, START + timedelta(seconds=600))
+    (message,) = office.broker.all_waiting()
+    assert message.headers["eta"] is None
+
+
+def test_a_job_expires_when_it_was_asked_to(office: Office) -> None:
+    schedule = Schedule(not_before=START + HOUR, expires_at=START + 2 * HOUR)
+    assert office.submit(url=URL, schedule=schedule).deadline_at == START + 2 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("schedule", "name"),
+    [
+        (Schedule(expires_at=START), "expires_at"),
+        (Schedule(not_before=START + HOUR, expires_at=START + HOUR), "expires_at"),
+        (Schedule(delay_s=3600, expires_at=START + HOUR), "expires_at"),
+        (Schedule(not_before=datetime.max.replace(tzinfo=UTC)), "not_before"),
+        (Schedule(expires_at=datetime.max.replace(tzinfo=UTC)), "expires_at"),
+    ],
+)
+def test_a_schedule_that_cannot_be_kept_is_refused_before_anything_is_stored(
+    office: Office, schedule: Schedule, name: str
+) -> None:
+    with pytest.raises(InvalidSchedule, match=name):
+        office.submit(body=b"x", schedule=schedule)
+    assert office.log == []

@@ -145,3 +145,9 @@ def test_a_cancelled_job_needs_nothing_more() -> None:
 def test_every_error_that_is_described_is_in_the_table() -> None:
     errors = [PayloadMissing("k"), PayloadCorrupt("k"), RecordsUnavailable("k"), ValueError()]
     assert {verdict(error).error.code for error in errors} <= set(CODES)
+
+
+@pytest.mark.parametrize(("asked", "spent", "goes_on"), [(1, 0, False), (5, 3, True), (5, 4, False)])
+def test_a_job_may_ask_for_a_number_of_attempts(asked: int, spent: int, goes_on: bool) -> None:
+    outcome = verdict(Transient("dns_failure"), attempts=spent, max_attempts=asked)
+    assert isinstance(outcome, Again if goes_on else Dead)

@@ -172,8 +172,9 @@ def without(row: dict[str, Any], *columns: str) -> dict[str, Any]:
 
 def accept_in_version_1(connection: Connection, new: NewJob, error: dict[str, Any] | None) -> None:
     """Only columns that version 1 had."""
+    job_columns = ("tags", "metadata", "not_before", "max_attempts")
     stage_columns = ("reruns", "stale_writes", "is_launched")
-    connection.execute(insert(jobs), {**job_values(new), "error": error})
+    connection.execute(insert(jobs), {**without(job_values(new), *job_columns), "error": error})
     connection.execute(insert(runs), {**without(run_values(new), "origin", "options", "lane"), "error": error})
     connection.execute(insert(stages), [without(row, *stage_columns) for row in stage_values(new)])
 
