@@ -39,11 +39,9 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Text = Annotated[str, AfterValidator(encodable)]
-Tag = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$"),
-    AfterValidator(encodable),
-]
+Line = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(encodable)]
+"""Without control characters, some of which no database would look for."""
+Tag = Annotated[Line, Field(max_length=64)]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_once)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(encodable)]
 Metadata = Annotated[dict[MetadataKey, Text], Field(max_length=MAX_METADATA_KEYS), AfterValidator(_small)]

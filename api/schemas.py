@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from api.criteria import Criteria, States
 from api.fields import Metadata, Moment, Tags, Text, encodable
 from orchestration.submit import Submission
 from pipeline.bulk import BulkPage
@@ -240,27 +241,27 @@ class PageQuery(BaseModel):
         if not page.more:
             return None
         following = self.model_copy(update={"cursor": UUID(page.last_id)})
-        return f"{path}?{urlencode(following.model_dump(mode='json', exclude_none=True))}"
+        return f"{path}?{urlencode(following.model_dump(mode='json', exclude_none=True), doseq=True)}"
 
 
-class JobQuery(PageQuery):
-    """Which jobs are to be listed."""
+def _known_fields(given: str | None) -> str | None:
+    unknown = set(given.split(",")) - set(JobSummary.model_fields) if given is not None else ()
+    if unknown:
+        raise ValueError(f"a job in a list has no {', '.join(sorted(unknown))}")
+    return given
 
-    status: JobState | None = Field(default=None, description="Only jobs in this state.")
-    stage: str | None = Field(default=None, description="Only jobs that failed at this stage.")
-    code: str | None = Field(default=None, description="Only jobs that failed with this code.")
-    created_after: Moment | None = Field(default=None, description="Only jobs submitted at or after this.")
-    created_before: Moment | None = Field(default=None, description="Only jobs submitted before this.")
+
+class JobQuery(PageQuery, Criteria):
+    """Which jobs are to be listed, and what of them."""
+
+    status: States = Field(default=[], description="Jobs in this state; any of several.")
+    fields: Annotated[str | None, AfterValidator(_known_fields)] = Field(
+        default=None, description="Names of fields with commas between them; the others are left out."
+    )
 
     def where(self) -> JobFilter:
         """The same in the words of the layer below."""
-        return JobFilter(
-            state=self.status,
-            stage=self.stage,
-            code=self.code,
-            created_after=self.created_after,
-            created_before=self.created_before,
-        )
+        return self.meant(*self.status)
 
 
 class JobPage(BaseModel):
@@ -272,6 +273,10 @@ class JobPage(BaseModel):
     @classmethod
     def of(cls, page: Page, query: JobQuery) -> Self:
         return cls(items=[JobSummary.of(job) for job in page.jobs], next=query.after(page, "/v1/jobs"))
+
+    def sparse(self, fields: str) -> str:
+        """The same as JSON, with nothing of the jobs but these fields."""
+        return self.model_dump_json(include={"next": True, "items": {"__all__": set(fields.split(","))}})
 
 
 def job_url(job_id: str) -> str:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.fields import Moment
+from api.criteria import Criteria, States
 from api.schemas import JobSummary, PageQuery, StageName
 from orchestration.bulk import Preview
 from pipeline.bulk import BulkAction, BulkFailure, BulkOutcome, BulkPage, BulkState, BulkVerb
@@ -27,32 +27,16 @@ FITTING = {
 OF_DEAD_LETTERS = (BulkVerb.RETRY, BulkVerb.DISCARD)
 """Actions that mean failed jobs unless they say otherwise."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
-
-class BulkFilter(BaseModel):
+class BulkFilter(Criteria):
     """Which jobs are meant: those for which all that is given holds. Discarded dead letters never are."""
 
     model_config = ConfigDict(extra="forbid")
 
-    status: JobState | None = Field(
-        default=None, description="`failed` unless given for retry and discard; required for replay and cancel."
+    status: States = Field(
+        default=[],
+        description="One or several. `failed` unless given for retry and discard; required for replay and cancel.",
     )
-    stage: Name | None = Field(default=None, description="The stage at which they failed.")
-    code: Name | None = Field(default=None, description="The code with which they failed.")
-    created_after: Moment | None = Field(default=None, description="Submitted at or after this.")
-    created_before: Moment | None = Field(default=None, description="Submitted before this.")
-
-    def where(self, state: JobState) -> JobFilter:
-        """The same in the words of the layer below."""
-        return JobFilter(
-            state=state,
-            stage=self.stage,
-            code=self.code,
-            created_after=self.created_after,
-            created_before=self.created_before,
-            discarded=False,
-        )
 
 
 class BulkRequest(BaseModel):
@@ -78,7 +62,7 @@ class BulkRequest(BaseModel):
             raise ValueError("give from for a replay, and only then")
         if self.action is not BulkVerb.REPLAY and self.options is not None:
             raise ValueError("give options for a replay only")
-        if self.filter is not None and self._state not in FITTING[self.action]:
+        if self.filter is not None and not self._has_fitting_states:
             states = ", ".join(FITTING[self.action])
             raise ValueError(f"filter.status has to be one of {states} for {self.action}")
         return self
@@ -86,14 +70,18 @@ class BulkRequest(BaseModel):
     @property
     def jobs(self) -> JobFilter | Sequence[str]:
         """Which jobs are meant."""
-        if self.filter is not None and self._state is not None:
-            return self.filter.where(self._state)
+        if self.filter is not None:
+            return self.filter.meant(*self._states, discarded=False)
         return [str(job_id) for job_id in dict.fromkeys(self.ids or ())]
 
     @property
-    def _state(self) -> JobState | None:
-        given = None if self.filter is None else self.filter.status
-        return JobState.FAILED if given is None and self.action in OF_DEAD_LETTERS else given
+    def _states(self) -> Sequence[JobState]:
+        given = [] if self.filter is None else self.filter.status
+        return given or ([JobState.FAILED] if self.action in OF_DEAD_LETTERS else [])
+
+    @property
+    def _has_fitting_states(self) -> bool:
+        return bool(self._states) and set(self._states) <= set(FITTING[self.action])
 
 
 class PreviewView(BaseModel):

@@ -1,27 +1,23 @@
 """What goes out of the HTTP API about dead letters: failed jobs that nobody has discarded."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
+from api.criteria import Criteria
 from api.schemas import AttemptView, PageQuery, job_url
 from pipeline.ids import Claim
 from pipeline.job import Job, JobState, Lane, StageRecord
 from pipeline.ports import JobFilter, Page
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
-
-class LetterQuery(PageQuery):
+class LetterQuery(PageQuery, Criteria):
     """Which dead letters are to be listed."""
-
-    stage: Name | None = Field(default=None, description="Only those that failed at this stage.")
-    code: Name | None = Field(default=None, description="Only those that failed with this code.")
 
     def where(self) -> JobFilter:
         """The same in the words of the layer below."""
-        return JobFilter(state=JobState.FAILED, stage=self.stage, code=self.code, discarded=False)
+        return self.meant(JobState.FAILED, discarded=False)
 
 
 class LetterSummary(BaseModel):

@@ -17,9 +17,32 @@ def uuid7(now: datetime, random: Random) -> UUID:
     >>> str(uuid7(datetime(2026, 11, 21, tzinfo=UTC), Random(1)))
     '01a1fb67-1800-7226-b63c-5ab791b7584a'
     """
-    milliseconds = int(now.timestamp() * 1000)
-    value = milliseconds << 80 | 0x7 << 76 | random.getrandbits(12) << 64 | 0b10 << 62 | random.getrandbits(62)
+    value = _milliseconds(now) << 80 | 0x7 << 76 | random.getrandbits(12) << 64 | 0b10 << 62 | random.getrandbits(62)
     return UUID(int=value)
+
+
+def earliest_id(at: datetime) -> str:
+    """No id that is made at this moment or later is lower.
+
+    >>> from datetime import UTC
+    >>> earliest_id(datetime(2026, 11, 21, tzinfo=UTC))
+    '01a1fb67-1800-0000-0000-000000000000'
+    """
+    return str(UUID(int=_milliseconds(at) << 80))
+
+
+def latest_id(at: datetime) -> str:
+    """No id that is made at this moment or earlier is higher.
+
+    >>> from datetime import UTC
+    >>> latest_id(datetime(2026, 11, 21, tzinfo=UTC))
+    '01a1fb67-1800-ffff-ffff-ffffffffffff'
+    """
+    return str(UUID(int=(_milliseconds(at) + 1 << 80) - 1))
+
+
+def _milliseconds(at: datetime) -> int:
+    return max(0, int(at.timestamp() * 1000))
 
 
 def canonical_uuid(text: str) -> str | None:

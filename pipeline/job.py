@@ -68,6 +68,9 @@ JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.CANCELLED: frozenset(),
 }
 
+PLACES = (StageState.READY, StageState.RUNNING, StageState.FAILED)
+"""States of the stage that an unfinished job is at, or that a failed one failed at: one stage at a time."""
+
 STAGE_TRANSITIONS: Mapping[StageState, frozenset[StageState]] = {
     StageState.WAITING: frozenset({StageState.READY, StageState.CANCELLED}),
     StageState.READY: frozenset({StageState.RUNNING, StageState.FAILED, StageState.CANCELLED}),
@@ -157,6 +160,7 @@ class NewJob:
     """A job as it is accepted."""
 
     id: str
+    """Made of `created_at` by `uuid7`, so that the order of ids is the order of these moments."""
     tenant_id: str
     pipeline: str
     stages: tuple[str, ...]

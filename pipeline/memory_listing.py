@@ -7,9 +7,11 @@ from datetime import datetime
 
 from pipeline.errors import JobFinished, JobUnfinished
 from pipeline.ids import canonical_uuid
-from pipeline.job import Job, JobState
+from pipeline.job import PLACES, Job, JobState
+from pipeline.memory_jobs import KeptJob
 from pipeline.memory_store import MemoryStore
 from pipeline.ports import JobFilter, Page, Tally
+from pipeline.urls import host_of, searched_form
 
 
 class MemoryListing(MemoryStore):
@@ -56,16 +58,29 @@ class MemoryListing(MemoryStore):
 
     def _meant(self, tenant_id: str, where: JobFilter) -> list[Job]:
         with self._lock:
-            jobs = [kept.job for kept in self._kept.values() if kept.job.tenant_id == tenant_id]
-        return [job for job in jobs if _is_meant(job, where)]
+            of_tenant = [kept for kept in self._kept.values() if kept.job.tenant_id == tenant_id]
+            return [kept.job for kept in of_tenant if _is_meant(kept.job, where) and _is_at(kept, where.stage)]
+
+
+def _is_at(kept: KeptJob, stage: str | None) -> bool:
+    return stage is None or stage in {each.key.stage for each in kept.stages if each.state in PLACES}
 
 
 def _is_meant(job: Job, where: JobFilter) -> bool:
     return (
-        where.state in (None, job.state)
-        and where.stage in (None, job.error and job.error.stage)
+        (not where.states or job.state in where.states)
         and where.code in (None, job.error and job.error.code)
+        and where.pipeline in (None, job.pipeline)
+        and where.lane in (None, job.lane)
+        and set(where.tags) <= set(job.terms.tags)
+        and _is_from(job.source.url, where)
         and (where.created_after is None or where.created_after <= job.created_at)
         and (where.created_before is None or job.created_at < where.created_before)
         and where.discarded in (None, job.discarded_at is not None)
     )
+
+
+def _is_from(url: str | None, where: JobFilter) -> bool:
+    if url is None:
+        return where.host is None and where.url is None
+    return where.host in (None, host_of(url)) and searched_form(url).startswith(where.url or "")

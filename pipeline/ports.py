@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey
-from pipeline.job import Grant, Job, JobError, JobState, NewJob, Refused, Suspect
+from pipeline.job import Grant, Job, JobError, JobState, Lane, NewJob, Refused, Suspect
 from pipeline.queues import QueueRecords
 from pipeline.runs import NewRun, RunSummary
 from stages.contract import CancelToken, Http, Isolate, Llm
@@ -57,11 +57,21 @@ class Tally:
 class JobFilter:
     """Which jobs of a tenant are meant: those for which all that is given holds."""
 
-    state: JobState | None = None
+    states: tuple[JobState, ...] = ()
+    """Any of these; empty for all."""
     stage: str | None = None
-    """That the error names."""
+    """That it is at, or failed at."""
     code: str | None = None
     """Of the error."""
+    pipeline: str | None = None
+    lane: Lane | None = None
+    """That it was submitted with."""
+    tags: tuple[str, ...] = ()
+    """All of these."""
+    host: str | None = None
+    """Of its URL, as `host_of` has it."""
+    url: str | None = None
+    """That its URL begins with, both in their `searched_form`."""
     created_after: datetime | None = None
     """This moment included."""
     created_before: datetime | None = None

@@ -76,4 +76,4 @@ def _act(
 
 
 def _dead(stage: str | None, code: str | None) -> JobFilter:
-    return JobFilter(state=JobState.FAILED, stage=stage, code=code, discarded=False)
+    return JobFilter(states=(JobState.FAILED,), stage=stage, code=code, discarded=False)

@@ -45,10 +45,10 @@ def submit(
 
 
 @router.get("", response_model=JobPage, dependencies=[MAY_READ], responses={422: problems})
-def listing(services: Services, tenant: Tenant, query: Annotated[JobQuery, Query()]) -> JobPage:
+def listing(services: Services, tenant: Tenant, query: Annotated[JobQuery, Query()]) -> Response | JobPage:
     """Jobs, newest first."""
-    page = services.records.jobs(tenant, query.where(), before=query.before, limit=query.limit)
-    return JobPage.of(page, query)
+    page = JobPage.of(services.records.jobs(tenant, query.where(), before=query.before, limit=query.limit), query)
+    return page if query.fields is None else Response(page.sparse(query.fields), media_type="application/json")
 
 
 @router.get(

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, null, select, update
 
+from orchestration.storage.records_choosing import chosen
 from orchestration.storage.records_jobs import discard, request_cancel
-from orchestration.storage.records_reading import meant
 from orchestration.storage.records_runs import open_run
 from orchestration.storage.rows import AnyRow, options_document
 from orchestration.storage.schema import bulk_actions, bulk_items, jobs
@@ -45,8 +45,8 @@ def record(connection: Connection, new: NewBulkAction) -> BulkAction:
     }
     connection.execute(insert(bulk_actions), values)
     if isinstance(new.jobs, JobFilter):
-        chosen = select(literal(new.id, JOB_ID), jobs.c.id).where(*meant(new.tenant_id, new.jobs))
-        connection.execute(insert(bulk_items).from_select(["action_id", "job_id"], chosen))
+        meant = chosen([literal(new.id, JOB_ID), jobs.c.id], new.tenant_id, new.jobs)
+        connection.execute(insert(bulk_items).from_select(["action_id", "job_id"], meant))
     elif new.jobs:
         connection.execute(insert(bulk_items), [{"action_id": new.id, "job_id": job_id} for job_id in new.jobs])
     return _required(connection, new.tenant_id, new.id)

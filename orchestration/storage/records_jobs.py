@@ -13,8 +13,8 @@ from orchestration.storage.records_moves import (
     of_key,
     require_job,
 )
-from orchestration.storage.rows import job_values, run_values, stage_values
-from orchestration.storage.schema import jobs, runs, stages
+from orchestration.storage.rows import job_values, run_values, stage_values, tag_values
+from orchestration.storage.schema import job_tags, jobs, runs, stages
 from orchestration.storage.types import now_s
 from pipeline.errors import JobFinished, JobUnfinished
 from pipeline.idempotency import IdempotencyKey
@@ -31,6 +31,8 @@ def accept(connection: Connection, new: NewJob, key: IdempotencyKey | None = Non
     connection.execute(insert(jobs), job_values(new))
     connection.execute(insert(runs), run_values(new))
     connection.execute(INSERT_STAGE, stage_values(new))
+    if new.terms.tags:
+        connection.execute(insert(job_tags), tag_values(new))
     if new.delay_s:
         first = StageKey(new.id, FIRST_RUN, new.stages[0])
         connection.execute(_DELAY, {"delay_s": new.delay_s, **of_key(first)})

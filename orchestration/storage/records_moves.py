@@ -38,7 +38,7 @@ def of_hold(hold: Hold) -> Values:
     return {**of_key(hold.key), "this_epoch": hold.epoch}
 
 
-def spelled_out(state: StrEnum | list[JobState]) -> BindParameter[StrEnum]:
+def spelled_out(state: StrEnum | list[JobState] | list[StageState]) -> BindParameter[StrEnum]:
     """A state written into the statement: a partial index is not used for a parameter."""
     return bindparam(None, state, expanding=isinstance(state, list), literal_execute=True)
 

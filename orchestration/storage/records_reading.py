@@ -1,11 +1,11 @@
 """Reading jobs."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, select
 
+from orchestration.storage.records_choosing import chosen, newest
 from orchestration.storage.records_moves import spelled_out
 from orchestration.storage.rows import AnyRow, attempt_from, job_from, past_run_from, run_from, stage_from
 from orchestration.storage.schema import attempts, jobs, runs, stages
@@ -70,13 +70,10 @@ def _tries(connection: Connection, job_id: str, run: int) -> dict[tuple[str, int
 
 
 def page(connection: Connection, tenant_id: str, where: JobFilter, before: str | None, limit: int) -> Page:
-    wanted = select(jobs).where(*meant(tenant_id, where))
-    if before is not None:
-        ceiling = canonical_uuid(before)
-        if ceiling is None:
-            return Page((), more=False)
-        wanted = wanted.where(jobs.c.id < ceiling)
-    rows = connection.execute(wanted.order_by(jobs.c.id.desc()).limit(limit + 1)).all()
+    ceiling = None if before is None else canonical_uuid(before)
+    if ceiling is None and before is not None:
+        return Page((), more=False)
+    rows = newest(connection, tenant_id, where, before=ceiling, limit=limit + 1)
     return Page(tuple(job_from(row) for row in rows[:limit]), more=len(rows) > limit)
 
 
@@ -102,21 +99,4 @@ def endings(connection: Connection, after: datetime, before: datetime, limit: in
 
 
 def count(connection: Connection, tenant_id: str, where: JobFilter) -> int:
-    return connection.scalar(select(func.count()).select_from(jobs).where(*meant(tenant_id, where))) or 0
-
-
-def meant(tenant_id: str, where: JobFilter) -> Iterator[ColumnElement[bool]]:
-    """What holds for the rows of these jobs."""
-    yield jobs.c.tenant_id == tenant_id
-    if where.state is not None:
-        yield jobs.c.state == where.state
-    if where.stage is not None:
-        yield jobs.c.error_stage == where.stage
-    if where.code is not None:
-        yield jobs.c.error_code == where.code
-    if where.created_after is not None:
-        yield jobs.c.created_at >= where.created_after
-    if where.created_before is not None:
-        yield jobs.c.created_at < where.created_before
-    if where.discarded is not None:
-        yield jobs.c.discarded_at.is_not(None) if where.discarded else jobs.c.discarded_at.is_(None)
+    return connection.scalar(chosen([func.count()], tenant_id, where)) or 0

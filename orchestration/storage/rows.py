@@ -22,6 +22,7 @@ from pipeline.job import (
 )
 from pipeline.runs import NewRun, RunOrigin, RunSummary
 from pipeline.terms import JobTerms
+from pipeline.urls import host_of, searched_form
 from stages.contract import Options
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -44,8 +45,15 @@ def job_values(new: NewJob) -> Values:
         "run": FIRST_RUN,
         "created_at": new.created_at,
         "deadline_at": new.deadline_at,
+        "host": None if new.source.url is None else host_of(new.source.url),
+        "url": None if new.source.url is None else searched_form(new.source.url),
         **_terms_values(new.terms),
     }
+
+
+def tag_values(new: NewJob) -> list[Values]:
+    """The tags of a new job, to be searched for."""
+    return [{"tenant_id": new.tenant_id, "tag": tag, "job_id": new.id} for tag in new.terms.tags]
 
 
 def _terms_values(terms: JobTerms) -> Values:

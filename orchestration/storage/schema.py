@@ -19,10 +19,11 @@ from sqlalchemy import (
     text,
 )
 
-from orchestration.storage.types import DOCUMENT, JOB_ID, UtcDateTime, state_of
+from orchestration.storage.types import DOCUMENT, JOB_ID, UtcDateTime, in_code_order, state_of
 from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
 from pipeline.runs import RunOrigin
+from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 
 REVISION = "0008"
 """The migration that makes this schema."""
@@ -61,7 +62,20 @@ jobs = Table(
     Column("metadata", DOCUMENT, nullable=False),
     Column("not_before", UtcDateTime),
     Column("max_attempts", Integer),
+    # Of the URL, to be searched for.
+    Column("host", String(MAX_HOST_CHARS)),
+    Column("url", in_code_order(MAX_SEARCHED_CHARS)),
     PrimaryKeyConstraint("id"),
+)
+
+job_tags = Table(
+    "job_tag",
+    metadata,
+    Column("tenant_id", String(64), nullable=False),
+    Column("tag", String(64), nullable=False),
+    Column("job_id", JOB_ID, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "tag", "job_id"),
+    ForeignKeyConstraint(["job_id"], ["job.id"], ondelete="CASCADE"),
 )
 
 runs = Table(
@@ -215,9 +229,14 @@ def _partial(name: str, table: Table, condition: str, *columns: str) -> Index:
 
 Index("ix_job_tenant", jobs.c.tenant_id, jobs.c.id)
 Index("ix_job_tenant_state", jobs.c.tenant_id, jobs.c.state, jobs.c.id)
+Index("ix_job_tenant_pipeline", jobs.c.tenant_id, jobs.c.pipeline, jobs.c.id)
+Index("ix_job_tenant_lane", jobs.c.tenant_id, jobs.c.lane, jobs.c.id)
+Index("ix_job_tag_job", job_tags.c.job_id)
 Index("ix_idempotency_key_used", keys.c.used_at, keys.c.tenant_id)
 _partial("ix_job_unfinished", jobs, "state IN ('queued', 'running')", "deadline_at", "tenant_id")
 _partial("ix_job_error", jobs, "error_code IS NOT NULL", "tenant_id", "error_code", "id")
+_partial("ix_job_host", jobs, "host IS NOT NULL", "tenant_id", "host", "id")
+_partial("ix_job_url", jobs, "url IS NOT NULL", "tenant_id", "url", "id")
 _partial("ix_job_finished", jobs, "finished_at IS NOT NULL", "state", "finished_at")
 # All that is compared, though constant: SQLite takes the index of which it can use most columns.
 _partial(
@@ -228,6 +247,8 @@ _partial(
     "forgotten_at",
     "finished_at",
 )
+# Where an unfinished job is, or a failed one failed.
+_partial("ix_stage_place", stages, "state IN ('ready', 'running', 'failed')", "tenant_id", "stage", "job_id")
 _partial("ix_stage_ready", stages, "state = 'ready'", "not_before", "tenant_id")
 _partial("ix_stage_running", stages, "state = 'running'", "lease_until", "tenant_id")
 _partial("ix_bulk_item_waiting", bulk_items, "outcome IS NULL", "action_id", "job_id")

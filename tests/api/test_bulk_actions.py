@@ -188,3 +188,21 @@ def test_what_makes_no_sense_is_refused(api: Api, body: dict[str, Any], message:
     assert (answer.status_code, problem["code"]) == (422, "invalid_request")
     assert message in problem["detail"]
     assert api.records.log == []
+
+
+def test_a_filter_takes_several_states_and_what_jobs_were_submitted_with(api: Api) -> None:
+    meant = {api.submit(url="https://example.org/", tags=["old", "x"]) for _ in range(3)}
+    api.start(min(meant), "fetch")
+    api.submit(url="https://example.org/", tags=["x"])
+    api.submit(url="https://example.com/", tags=["old"])
+    asked = {"status": ["queued", "running"], "tag": ["old"], "host": "example.org", "q": "https://example.org/"}
+    answer = api.client.post("/v1/jobs/bulk-actions", json={"action": "cancel", "filter": asked, "preview": True})
+    assert answer.status_code == 200, answer.text
+    assert {job["id"] for job in answer.json()["sample"]} == meant
+
+
+@pytest.mark.parametrize("status", [["queued", "failed"], [], None])
+def test_each_of_several_states_has_to_fit(api: Api, status: object) -> None:
+    answer = api.client.post("/v1/jobs/bulk-actions", json={"action": "cancel", "filter": {"status": status}})
+    assert (answer.status_code, problem_of(answer)["code"]) == (422, "invalid_request")
+    assert "filter.status" in problem_of(answer)["detail"]

@@ -123,3 +123,14 @@ def test_without_the_records_it_says_when_to_try_again(api: Api) -> None:
     api.records.broken["jobs"] = RecordsUnavailable("away")
     answer = api.client.get("/v1/dead-letters")
     assert (answer.status_code, problem_of(answer)["code"]) == (503, "service_unavailable")
+
+
+def test_dead_letters_are_filtered_like_jobs(api: Api) -> None:
+    tagged = api.submit(url="https://example.org/a", tags=["x"])
+    other = api.submit(url="https://example.com/a")
+    for job_id in (tagged, other):
+        api.fail(job_id)
+    api.submit(url="https://example.org/a", tags=["x"])
+    for query in ("tag=x", "q=example.org", "host=example.org", "stage=fetch&tag=x"):
+        page = api.client.get(f"/v1/dead-letters?{query}").json()
+        assert [letter["job_id"] for letter in page["items"]] == [tagged]

@@ -200,7 +200,21 @@ def test_jobs_are_found_by_when_they_were_submitted(api: Api) -> None:
         ("limit=0", "limit"),
         ("limit=201", "limit"),
         ("limit=x", "limit"),
-        ("status=odd", "status"),
+        ("status=odd", "status.0"),
+        ("status=failed&status=odd", "status.1"),
+        ("tag=", "tag.0"),
+        ("tag=a%00b", "tag.0"),
+        ("&".join(["tag=a"] * 21), "tag"),
+        ("stage=%00", "stage"),
+        ("code=%00", "code"),
+        ("host=%00", "host"),
+        ("lane=fast", "lane"),
+        ("q=", "q"),
+        ("q=a%0Ab", "q"),
+        (f"q={'x' * 513}", "q"),
+        ("fields=id,colour", "fields"),
+        ("fields=", "fields"),
+        ("created_after=0001-01-01T00:00:00%2B12:00", "created_after"),
         ("cursor=x", "cursor"),
         ("created_after=yesterday", "created_after"),
         ("created_before=2026-01-01T00:00:00", "created_before"),
@@ -212,6 +226,46 @@ def test_what_cannot_be_listed_is_refused(api: Api, query: str, field: str) -> N
     problem = problem_of(answer)
     assert (answer.status_code, problem["code"]) == (422, "invalid_request")
     assert [error["field"] for error in problem["errors"]] == [field]
+
+
+def test_jobs_are_listed_by_what_they_were_submitted_with(api: Api) -> None:
+    site = "https://Example.org/News/1"
+    both = api.submit(url=site, tags=["a", "b"], pipeline="extract", lane="bulk")
+    one = api.submit(url="https://example.com/news/2", tags=["a"])
+    found = {
+        "tag=a": [one, both],
+        "tag=a&tag=b": [both],
+        "host=EXAMPLE.org": [both],
+        "pipeline=extract": [both],
+        "lane=bulk": [both],
+        "stage=fetch": [one, both],
+        "q=example.": [one, both],
+        f"q={quote(site)}": [both],
+        "q=example.org/n": [],
+        "q=example.org/N&tag=a": [both],
+        "created_after=0001-01-01T00:00:00Z&created_before=9999-12-31T23:59:59Z": [one, both],
+    }
+    for query, ids in found.items():
+        listed = pages(api, f"/v1/jobs?{query}&limit=1")
+        assert [job_id for page in listed for job_id in page] == ids, query
+
+
+def test_jobs_in_one_of_several_states_are_listed_together(api: Api) -> None:
+    ids = [api.submit() for _ in range(6)]
+    for job_id in ids[::3]:
+        api.client.delete(f"/v1/jobs/{job_id}")
+    for job_id in ids[1::3]:
+        api.fail(job_id)
+    meant = [ids[4], ids[3], ids[1], ids[0]]
+    assert pages(api, "/v1/jobs?limit=3&status=cancelled&status=failed") == [meant[:3], meant[3:]]
+
+
+def test_fields_that_are_not_asked_for_are_left_out_on_every_page(api: Api) -> None:
+    ids = [api.submit() for _ in range(3)]
+    page = api.client.get("/v1/jobs?fields=id,status&limit=2")
+    assert page.headers["content-type"] == "application/json"
+    assert page.json()["items"] == [{"id": job_id, "status": "queued"} for job_id in ids[:0:-1]]
+    assert api.client.get(page.json()["next"]).json() == {"items": [{"id": ids[0], "status": "queued"}], "next": None}
 
 
 # cancelling

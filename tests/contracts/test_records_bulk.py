@@ -19,7 +19,7 @@ from tests.support.jobs import STAGES, TENANT, World, new_job
 from tests.support.tools import START
 
 LATER = START + timedelta(days=2)
-FAILED = JobFilter(state=JobState.FAILED)
+FAILED = JobFilter(states=(JobState.FAILED,))
 
 _random = Random(5)
 
@@ -94,7 +94,7 @@ def test_a_replay_begins_at_the_stage_with_the_options(world: World, records: An
 def test_discarding_and_cancelling_open_no_run(world: World, records: Any) -> None:
     letter, queued = failed(world), world.accept()
     record(records, BulkVerb.DISCARD)
-    record(records, BulkVerb.CANCEL, JobFilter(state=JobState.QUEUED))
+    record(records, BulkVerb.CANCEL, JobFilter(states=(JobState.QUEUED,)))
     assert act(records) == [None, None]
     assert world.read(letter).discarded_at == LATER
     assert (world.read(queued).state, world.read(queued).finished_at) == (JobState.CANCELLED, LATER)

@@ -19,6 +19,7 @@ from pipeline.job import Grant, Job, JobState, Lane, NewJob, Refused, StageState
 from pipeline.memory import MemoryRecords
 from pipeline.ports import JobFilter, Retention
 from pipeline.runs import NewRun
+from pipeline.terms import JobTerms
 from tests.support.databases import sqlite_url
 from tests.support.jobs import (
     BROKEN,
@@ -40,6 +41,7 @@ STEP_S, LEASE_S, DELAY_S, AGE_S = 10.0, 25.0, 15.0, 7.0
 a_stage = st.sampled_from(STAGES)
 a_message = st.sampled_from([MESSAGE, MESSAGE, "publisher.2"])
 some_job = st.integers(0, 3)
+some_tags = st.sampled_from([(), ("a",), ("a", "b"), ("b",)])
 an_epoch = st.sampled_from([0, 0, 0, -1, 1])
 
 
@@ -81,9 +83,9 @@ class Twins(RuleBasedStateMachine):
         return key_of(job, stage, self.worlds[0].read(job).run)
 
     @precondition(lambda self: len(self.jobs) < 4)
-    @rule(lane=st.sampled_from(Lane), hours=st.integers(1, 3))
-    def accept(self, lane: Lane, hours: int) -> None:
-        job = new_job(lane=lane, deadline_at=START + timedelta(hours=hours))
+    @rule(lane=st.sampled_from(Lane), hours=st.integers(1, 3), tags=some_tags)
+    def accept(self, lane: Lane, hours: int, tags: tuple[str, ...]) -> None:
+        job = new_job(lane=lane, deadline_at=START + timedelta(hours=hours), terms=JobTerms(tags))
         self.jobs.append(job)
         self.both(lambda world: world.records.accept(job))
 
@@ -206,11 +208,21 @@ class Twins(RuleBasedStateMachine):
         state=st.sampled_from([None, *JobState]),
         discarded=st.sampled_from([None, True, False]),
         number=st.none() | some_job,
+        stage=st.none() | a_stage,
+        tags=some_tags,
         limit=st.integers(1, 3),
     )
-    def page(self, state: JobState | None, discarded: bool | None, number: int | None, limit: int) -> None:
+    def page(
+        self,
+        state: JobState | None,
+        discarded: bool | None,
+        stage: str | None,
+        tags: tuple[str, ...],
+        number: int | None,
+        limit: int,
+    ) -> None:
         before = self.job(number).id if number is not None and self.jobs else None
-        where = JobFilter(state=state, discarded=discarded)
+        where = JobFilter(states=() if state is None else (state,), stage=stage, tags=tags, discarded=discarded)
         self.both(lambda world: world.records.jobs(TENANT, where, before=before, limit=limit))
         self.both(lambda world: world.records.count(TENANT, where))
 

@@ -12,7 +12,7 @@ from stages.contract import Options
 from tests.support.jobs import STAGES, TENANT, new_job
 from tests.support.runs import RunOffice
 
-FAILED = JobFilter(state=JobState.FAILED)
+FAILED = JobFilter(states=(JobState.FAILED,))
 
 
 class BulkOffice(RunOffice):

@@ -29,8 +29,8 @@ _random = Random(7)
 
 
 def new_job(**changes: Any) -> NewJob:
-    """A job, newer than all before it, that has a day to finish."""
-    created_at = START + timedelta(milliseconds=next(_ages))
+    """A job that has a day to finish; newer than all before it, unless it says when it was created."""
+    created_at = changes.get("created_at", START + timedelta(milliseconds=next(_ages)))
     values: dict[str, Any] = {
         "id": str(uuid7(created_at, _random)),
         "tenant_id": TENANT,

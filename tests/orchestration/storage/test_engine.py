@@ -310,8 +310,9 @@ def test_what_is_looked_for_often_is_found_by_an_index(tmp_path: Path) -> None:
         records.job(TENANT, holds[0].key.job_id)
         records.resume_interrupted(at=START)
         records.relaunch_all()
-        records.jobs(TENANT, JobFilter(code="dns_failure"), before=None, limit=5)
-        records.count(TENANT, JobFilter(state=JobState.FAILED))
+        for where in ({"code": "x"}, {"pipeline": "x"}, {"lane": "bulk"}, {"host": "x"}, {"url": "x"}, {"stage": "x"}):
+            records.jobs(TENANT, JobFilter(**where), before=None, limit=5)
+        records.count(TENANT, JobFilter(states=(JobState.FAILED,)))
         records.runs(TENANT, holds[0].key.job_id)
         records.expired_jobs(START, Retention(1, 1, 1), limit=5)
         records.expire_payloads(START, Retention(1, 1, 1), limit=5)

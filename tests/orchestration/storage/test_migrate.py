@@ -22,7 +22,7 @@ from orchestration.storage.records import SqlRecords
 from orchestration.storage.rows import job_values, run_values, stage_values
 from orchestration.storage.schema import REVISION, jobs, metadata, runs, stages
 from pipeline.errors import RecordsUnavailable
-from pipeline.job import JobError, Lane, NewJob
+from pipeline.job import JobError, JobSource, Lane, NewJob
 from pipeline.runs import RunOrigin
 from stages.contract import Options
 from tests.support.databases import empty_postgresql_url
@@ -172,7 +172,7 @@ def without(row: dict[str, Any], *columns: str) -> dict[str, Any]:
 
 def accept_in_version_1(connection: Connection, new: NewJob, error: dict[str, Any] | None) -> None:
     """Only columns that version 1 had."""
-    job_columns = ("tags", "metadata", "not_before", "max_attempts")
+    job_columns = ("tags", "metadata", "not_before", "max_attempts", "host", "url")
     stage_columns = ("reruns", "stale_writes", "is_launched")
     connection.execute(insert(jobs), {**without(job_values(new), *job_columns), "error": error})
     connection.execute(insert(runs), {**without(run_values(new), "origin", "options", "lane"), "error": error})
@@ -189,13 +189,17 @@ def test_jobs_of_version_1_are_kept_and_completed(empty_url: str) -> None:
         for job in failed:
             accept_in_version_1(connection, job, error)
         accept_in_version_1(connection, sound, None)
+        accept_in_version_1(connection, new_job(source=JobSource(name="a.html")), None)
     migrate(empty_url)
     with engine.begin() as connection:
         sought = (jobs.c.error_code, jobs.c.error_stage)
         codes = connection.execute(select(*sought, func.count()).group_by(*sought))
-        assert set(codes) == {("dns_failure", "fetch", 1001), (None, None, 1)}
+        assert set(codes) == {("dns_failure", "fetch", 1001), (None, None, 2)}
+        found_by = (jobs.c.host, jobs.c.url)
+        urls = connection.execute(select(*found_by, func.count()).group_by(*found_by))
+        assert set(urls) == {("example.org", "example.org/", 1002), (None, None, 1)}
         same_options = func.count().filter(cast(runs.c.options, Text) == cast(jobs.c.options, Text))
-        assert connection.scalar(select(same_options).join_from(runs, jobs)) == 1002
+        assert connection.scalar(select(same_options).join_from(runs, jobs)) == 1003
     engine.dispose()
     records = SqlRecords(empty_url)
     for job in (failed[0], failed[-1], sound):
