@@ -92,6 +92,18 @@ class Forbidden(Exception):
         self.scope = scope
 
 
+class NotAcceptable(Exception):
+    """None of the forms there are is one that the client takes."""
+
+
+class RangeNotSatisfiable(Exception):
+    """There is nothing in the range that is asked for, of so many bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"there are {size} bytes, and none of them is in this range")
+        self.size = size
+
+
 def problem(
     status: int,
     code: str,
@@ -130,6 +142,8 @@ def install(app: FastAPI) -> None:
         InputExpired: _expired,
         Conflict: _conflict,
         Forbidden: _forbidden,
+        NotAcceptable: lambda _request, error: problem(406, "not_acceptable", str(error), headers={"Vary": "Accept"}),
+        RangeNotSatisfiable: _out_of_range,
         PayloadLost: lambda _request, error: problem(410, error.code, "The stored result is gone; run the job again."),
         MachineryFailed: _machinery_failed,
         Exception: _defect,
@@ -193,6 +207,11 @@ async def _expired(_request: Request, error: InputExpired) -> JSONResponse:
 async def _forbidden(_request: Request, error: Forbidden) -> JSONResponse:
     challenge = f'Bearer error="insufficient_scope", scope="{error.scope}"'
     return problem(403, "forbidden_scope", str(error), headers={"WWW-Authenticate": challenge})
+
+
+async def _out_of_range(_request: Request, error: RangeNotSatisfiable) -> JSONResponse:
+    headers = {"Content-Range": f"bytes */{error.size}"}
+    return problem(416, "range_not_satisfiable", str(error), headers=headers)
 
 
 async def _machinery_failed(_request: Request, error: MachineryFailed) -> JSONResponse:

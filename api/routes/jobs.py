@@ -3,14 +3,16 @@
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response, Security, status
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security, status
 from fastapi.concurrency import run_in_threadpool
 
 from api import event_stream
 from api.auth import MAY_READ, MAY_SUBMIT, SCHEME_NAME, Shown, caller_of, require
+from api.conditional import IfNoneMatch, is_known, not_modified, strong_tag, weak_tag
 from api.dependencies import Events, RunNumber, Services, Tenant, require_json
-from api.errors import Conflict, NotFound, Problem
+from api.errors import Conflict, NotAcceptable, NotFound, Problem
 from api.idempotency import Repeatable
+from api.negotiation import preferred
 from api.schemas import Accepted, JobPage, JobQuery, JobRequest, JobView, job_url
 from api.security_headers import DOWNLOAD_HEADERS
 from orchestration.wiring import Wiring
@@ -21,6 +23,10 @@ from stages.contract import Document
 
 SUBMIT_RETRY_AFTER_S = 1
 
+FORMS = {"application/json": "", "text/markdown": "markdown", "text/plain": "text"}
+"""Media types of a result, and what of the document is in it; nothing for all."""
+
+Accept = Annotated[str | None, Header(description=f"One of {', '.join(FORMS)}; the first unless given.")]
 WaitS = Annotated[float, Query(ge=0, le=60, description="Answer when the job has ended, or after so many seconds.")]
 Purge = Annotated[bool, Query(description="Erase a finished job with all that is kept of it.")]
 
@@ -55,30 +61,63 @@ def listing(services: Services, tenant: Tenant, query: Annotated[JobQuery, Query
     "/{job_id}",
     response_model=JobView,
     dependencies=[MAY_READ],
-    responses={404: problems, 422: problems},
+    responses={304: {"description": "Not changed."}, 404: problems, 422: problems},
 )
 async def read(
-    job_id: str, services: Services, hub: Events, tenant: Tenant, *, run: RunNumber = None, wait_s: WaitS = 0
-) -> JobView:
+    job_id: str,
+    response: Response,
+    services: Services,
+    hub: Events,
+    tenant: Tenant,
+    *,
+    run: RunNumber = None,
+    wait_s: WaitS = 0,
+    if_none_match: IfNoneMatch = None,
+) -> Response | JobView:
     """A job with its stages and their attempts, as it is now or as it was in one of its runs."""
     job = await run_in_threadpool(job_of, services, tenant, job_id, run)
     if wait_s and not job.state.is_terminal:
         job = await event_stream.ended(hub, job, partial(run_in_threadpool, job_of, services, tenant, job_id), wait_s)
-    return JobView.of(job, run=run)
+    view = JobView.of(job, run=run)
+    response.headers["ETag"] = weak_tag(view)
+    known = is_known(response.headers["ETag"], if_none_match)
+    return not_modified({"ETag": response.headers["ETag"]}) if known else view
 
 
 @router.get(
     "/{job_id}/result",
     response_model=Document,
     dependencies=[MAY_READ],
-    responses={404: problems, 409: problems, 410: problems, 422: problems},
+    responses={
+        200: {"content": {"text/markdown": {}, "text/plain": {}}},
+        304: {"description": "Not changed."},
+        404: problems,
+        406: problems,
+        409: problems,
+        410: problems,
+        422: problems,
+    },
 )
-def result(job_id: str, services: Services, tenant: Tenant, run: RunNumber = None) -> Response:
-    """The final document. 409 while there is none, saying whether there will be one."""
+def result(
+    job_id: str,
+    services: Services,
+    tenant: Tenant,
+    *,
+    run: RunNumber = None,
+    accept: Accept = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """The final document, or its article as Markdown or plain text. 409 while there is none, saying why."""
     job = job_of(services, tenant, job_id, run)
     if job.result is None:
         raise _no_result(job)
-    return Response(services.payloads.get(job.result), media_type="application/json", headers=DOWNLOAD_HEADERS)
+    form = preferred(accept, list(FORMS))
+    if form is None:
+        raise NotAcceptable(f"The result can be had as {', '.join(FORMS)}.")
+    headers = {**DOWNLOAD_HEADERS, "ETag": strong_tag(job.result.sha256, FORMS[form]), "Vary": "Accept"}
+    if is_known(headers["ETag"], if_none_match):
+        return not_modified(headers)
+    return Response(_written(services.payloads.get(job.result), form), media_type=form, headers=headers)
 
 
 async def may_cancel_or_purge(request: Request, _shown: Shown, purge: Purge = False) -> None:
@@ -115,6 +154,14 @@ def job_of(services: Wiring, tenant: str, job_id: str, run: int | None = None) -
     if run is not None and services.records.job(tenant, job_id) is not None:
         raise NotFound("run_not_found", f"job {job_id} has no run {run}")
     raise JobNotFound(job_id)
+
+
+def _written(stored: bytes, form: str) -> bytes:
+    """The stored document in one of the forms."""
+    if not FORMS[form]:
+        return stored
+    document = Document.from_bytes(stored)
+    return (document.markdown if FORMS[form] == "markdown" else document.text).encode()
 
 
 def _no_result(job: Job) -> Conflict | JobUnfinished:
