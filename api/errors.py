@@ -163,12 +163,13 @@ async def _invalid(_request: Request, error: RequestValidationError) -> JSONResp
 
 
 def _field(location: tuple[str | int, ...]) -> str:
-    """Name a field as the client wrote it.
+    """Name a field as the client wrote it; a parameter that is given several times has one name.
 
-    >>> _field(("body", "stages", 0)), _field(("query", "limit")), _field(("body",))
-    ('stages.0', 'limit', '')
+    >>> _field(("body", "stages", 0)), _field(("query", "status", 0)), _field(("body",))
+    ('stages.0', 'status', '')
     """
-    return ".".join(str(part) for part in location[1:])
+    named = location[1:2] if location[0] == "query" else location[1:]
+    return ".".join(str(part) for part in named)
 
 
 def _sentence(message: str) -> str:
