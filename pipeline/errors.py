@@ -14,6 +14,9 @@ PipelineError
 ├── BulkActionNotFound    no such action for this tenant
 ├── KeyNotFound           no such API key
 ├── BreakerNotFound       nothing is known of this dependency
+├── BatchNotFound         no such batch for this tenant
+├── BatchReceiving        another request is sending the items of this batch
+├── BatchCancelled        the batch takes no more items
 ├── InputExpired          what a stage would read is not kept any more, or never was
 ├── PayloadLost           a stored payload cannot be used
 │   ├── PayloadMissing
@@ -139,6 +142,33 @@ class BreakerNotFound(PipelineError):
 
     def __init__(self, dependency: str) -> None:
         super().__init__(f'there is no circuit breaker "{dependency}" that is open or has counted a failure')
+
+
+class BatchNotFound(PipelineError):
+    """There is no such batch."""
+
+    code = "batch_not_found"
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"there is no batch {batch_id}")
+
+
+class BatchReceiving(PipelineError):
+    """Another request is sending the items of the batch, or has just done so."""
+
+    code = "batch_receiving"
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"batch {batch_id} is still being received; ask again later")
+
+
+class BatchCancelled(PipelineError):
+    """The batch was cancelled, so it takes no more items."""
+
+    code = "batch_cancelled"
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"batch {batch_id} was cancelled")
 
 
 class InputExpired(PipelineError):

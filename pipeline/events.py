@@ -61,6 +61,8 @@ class _Run(Protocol):
     def pipeline(self) -> str: ...
     @property
     def lane(self) -> Lane: ...
+    @property
+    def batch_id(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,11 @@ class Topic:
     run: int
     pipeline: str
     lane: Lane
+    batch_id: str | None = None
 
     @classmethod
     def of(cls, run: _Run, job_id: str, number: int) -> Self:
-        return cls(run.tenant_id, job_id, number, run.pipeline, run.lane)
+        return cls(run.tenant_id, job_id, number, run.pipeline, run.lane, run.batch_id)
 
     @classmethod
     def of_job(cls, job: Job) -> Self:
@@ -119,7 +122,14 @@ class Event:
          'at': '2026-11-21T00:00:00+00:00', 'stage': 'fetch', 'attempt': 1}
         """
         topic = self.topic
-        said = {"stage": self.stage, "attempt": self.attempt, "code": self.code, "message": self.message}
+        said = {
+            "batch_id": topic.batch_id,
+            "stage": self.stage,
+            "attempt": self.attempt,
+            "code": self.code,
+            "message": self.message,
+            "delay_s": self.delay_s,
+        }
         return {
             "event": str(self.kind),
             "job_id": topic.job_id,
@@ -127,7 +137,7 @@ class Event:
             "pipeline": topic.pipeline,
             "lane": str(topic.lane),
             "at": self.at.isoformat(),
-            **{name: value for name, value in {**said, "delay_s": self.delay_s}.items() if value is not None},
+            **{name: value for name, value in said.items() if value is not None},
         }
 
     def as_json(self) -> str:

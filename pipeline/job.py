@@ -170,12 +170,19 @@ class NewJob:
     created_at: datetime
     deadline_at: datetime
     terms: JobTerms = field(default_factory=JobTerms)
+    batch_id: str | None = None
+    batch_index: int | None = None
+    """Which item of its batch it is, from 0."""
 
     @property
     def delay_s(self) -> float:
         """How long after its acceptance the first stage is due."""
+        return self.due_in_s(self.created_at)
+
+    def due_in_s(self, at: datetime) -> float:
+        """How long after this moment the first stage is due."""
         due_at = self.terms.not_before
-        return 0.0 if due_at is None else max(0.0, (due_at - self.created_at).total_seconds())
+        return 0.0 if due_at is None else max(0.0, (due_at - at).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +258,9 @@ class Job:
     discarded_at: datetime | None = None
     """When somebody said that this failed job needs no more attention."""
     terms: JobTerms = field(default_factory=JobTerms)
+    batch_id: str | None = None
+    batch_index: int | None = None
+    """Which item of its batch it is, from 0."""
 
     @property
     def current_stage(self) -> StageRecord | None:
@@ -298,6 +308,7 @@ class Grant:
     """The stages before this one, in order."""
     max_attempts: int | None = None
     """That were asked for; None for what the stage declares."""
+    batch_id: str | None = None
 
     @property
     def is_last(self) -> bool:

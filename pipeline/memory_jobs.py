@@ -173,6 +173,7 @@ class KeptJob:
             deadline_at=job.deadline_at,
             done=tuple(other.record for other in self.stages if other.record.position < record.position),
             max_attempts=job.terms.max_attempts,
+            batch_id=job.batch_id,
         )
 
     def expire(self, at: datetime) -> None:
@@ -203,6 +204,8 @@ def new_job(new: NewJob) -> Job:
         error=None,
         result=None,
         terms=new.terms,
+        batch_id=new.batch_id,
+        batch_index=new.batch_index,
     )
 
 

@@ -77,6 +77,7 @@ def _is_meant(job: Job, where: JobFilter) -> bool:
         and (where.created_after is None or where.created_after <= job.created_at)
         and (where.created_before is None or job.created_at < where.created_before)
         and where.discarded in (None, job.discarded_at is not None)
+        and where.batch_id in (None, job.batch_id)
     )
 
 

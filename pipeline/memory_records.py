@@ -20,19 +20,18 @@ from pipeline.job import (
     StageState,
 )
 from pipeline.memory_api_keys import MemoryApiKeys
-from pipeline.memory_bulk import MemoryBulk
+from pipeline.memory_batches import MemoryBatches
 from pipeline.memory_jobs import KeptJob, KeptStage, new_job, new_stage
 from pipeline.memory_keeping import MemoryKeeping
 from pipeline.memory_markers import MemoryMarkers
 from pipeline.memory_queues import MemoryQueues
 from pipeline.memory_retention import MemoryRetention
-from pipeline.memory_runs import MemoryRuns
 from pipeline.ports import Finished, Renewal
 from pipeline.runs import NewRun
 from pipeline.verdicts import why_refused
 
 
-class MemoryRecords(MemoryBulk, MemoryRuns, MemoryKeeping, MemoryRetention, MemoryApiKeys, MemoryMarkers, MemoryQueues):
+class MemoryRecords(MemoryBatches, MemoryKeeping, MemoryRetention, MemoryApiKeys, MemoryMarkers, MemoryQueues):
     """`Records` in a dictionary. The record's own clock is the given one."""
 
     # acceptance

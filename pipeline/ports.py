@@ -78,6 +78,7 @@ class JobFilter:
     """This moment not included."""
     discarded: bool | None = None
     """A dead letter is a failed job that was not discarded."""
+    batch_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from orchestration.storage import records_queues as queues
 from orchestration.storage import records_reading as reading
 from orchestration.storage import records_retention as retention
 from orchestration.storage import records_runs as runs
+from orchestration.storage.batch_records import SqlBatches
 from orchestration.storage.engine import PATIENCE_S, Database
 from orchestration.storage.migrate import current_revision
 from orchestration.storage.schema import REVISION
@@ -30,7 +31,7 @@ from pipeline.queues import Running, Worker
 from pipeline.runs import NewRun, RunSummary
 
 
-class SqlRecords:
+class SqlRecords(SqlBatches):
     """`Records` in SQLite or PostgreSQL.
 
     `url` is `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; `pool_size` is how many connections are kept open,

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, sel
 from orchestration.storage.records_moves import spelled_out
 from orchestration.storage.rows import AnyRow
 from orchestration.storage.schema import job_tags, jobs, stages
-from pipeline.ids import WHOLE, earliest_id, latest_id
+from pipeline.ids import WHOLE, canonical_uuid, earliest_id, latest_id
 from pipeline.job import PLACES, JobState
 from pipeline.ports import JobFilter
 
@@ -85,6 +85,7 @@ def _meant(where: JobFilter, job_id: ColumnElement[str]) -> Iterator[ColumnEleme
         jobs.c.pipeline: where.pipeline,
         jobs.c.lane: where.lane,
         jobs.c.host: where.host,
+        jobs.c.batch_id: None if where.batch_id is None else canonical_uuid(where.batch_id),
     }
     yield from (column == value for column, value in equal.items() if value is not None)
     if where.url is not None:

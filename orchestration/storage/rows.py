@@ -47,6 +47,8 @@ def job_values(new: NewJob) -> Values:
         "deadline_at": new.deadline_at,
         "host": None if new.source.url is None else host_of(new.source.url),
         "url": None if new.source.url is None else searched_form(new.source.url),
+        "batch_id": new.batch_id,
+        "batch_index": new.batch_index,
         **_terms_values(new.terms),
     }
 
@@ -83,6 +85,14 @@ def stage_values(new: NewJob) -> list[Values]:
     """The stages of a new job; the first one is ready and counts as launched."""
     return [
         _stage_values(new.id, FIRST_RUN, new.tenant_id, name, position, is_first=position == 0)
+        for position, name in enumerate(new.stages)
+    ]
+
+
+def held_stage_values(new: NewJob) -> list[Values]:
+    """The stages of a new job whose first one waits to be admitted."""
+    return [
+        {**_nothing_done(new.id, FIRST_RUN, new.tenant_id, name, position), "state": StageState.WAITING}
         for position, name in enumerate(new.stages)
     ]
 
@@ -197,6 +207,8 @@ def job_from(row: AnyRow, stages: Iterable[StageRecord] = ()) -> Job:
         stages=tuple(stages),
         discarded_at=row.discarded_at,
         terms=JobTerms(tuple(row.tags), row.metadata, row.not_before, row.max_attempts),
+        batch_id=row.batch_id,
+        batch_index=row.batch_index,
     )
 
 
@@ -292,6 +304,7 @@ def grant_from(key: StageKey, job: AnyRow, taken: AnyRow, done: Sequence[StageRe
         deadline_at=job.deadline_at,
         done=tuple(done),
         max_attempts=job.max_attempts,
+        batch_id=job.batch_id,
     )
 
 

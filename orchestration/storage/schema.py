@@ -5,6 +5,7 @@ times, launches) are epoch seconds on the database's own clock, so that workers 
 """
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Double,
     ForeignKeyConstraint,
@@ -25,7 +26,7 @@ from pipeline.job import JobState, Lane, StageState
 from pipeline.runs import RunOrigin
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 
-REVISION = "0008"
+REVISION = "0009"
 """The migration that makes this schema."""
 
 metadata = MetaData(
@@ -65,6 +66,9 @@ jobs = Table(
     # Of the URL, to be searched for.
     Column("host", String(MAX_HOST_CHARS)),
     Column("url", in_code_order(MAX_SEARCHED_CHARS)),
+    # Not a reference: a batch goes after the last of its jobs.
+    Column("batch_id", JOB_ID),
+    Column("batch_index", Integer),
     PrimaryKeyConstraint("id"),
 )
 
@@ -221,6 +225,35 @@ api_keys = Table(
     UniqueConstraint("prefix"),
 )
 
+batches = Table(
+    "batch",
+    metadata,
+    Column("id", JOB_ID, nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("name", String(200)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("received", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("rejections", DOCUMENT, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("heard_at", UtcDateTime),
+    Column("sealed_at", UtcDateTime),
+    Column("cancelled_at", UtcDateTime),
+    Column("is_cancelling", Boolean, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+
+held_jobs = Table(
+    "held_job",
+    metadata,
+    Column("batch_id", JOB_ID, nullable=False),
+    # Not a reference: whoever admits a job looks at its stage.
+    Column("job_id", JOB_ID, nullable=False),
+    Column("not_before", Double, nullable=False),
+    PrimaryKeyConstraint("batch_id", "job_id"),
+    ForeignKeyConstraint(["batch_id"], ["batch.id"], ondelete="CASCADE"),
+)
+
 
 def _partial(name: str, table: Table, condition: str, *columns: str) -> Index:
     where = text(condition)
@@ -251,4 +284,8 @@ _partial(
 _partial("ix_stage_place", stages, "state IN ('ready', 'running', 'failed')", "tenant_id", "stage", "job_id")
 _partial("ix_stage_ready", stages, "state = 'ready'", "not_before", "tenant_id")
 _partial("ix_stage_running", stages, "state = 'running'", "lease_until", "tenant_id")
+_partial("ix_job_batch", jobs, "batch_id IS NOT NULL", "tenant_id", "batch_id", "id")
+_partial("ix_job_batch_state", jobs, "batch_id IS NOT NULL", "tenant_id", "batch_id", "state", "id")
+Index("ix_batch_tenant", batches.c.tenant_id, batches.c.id)
+Index("ix_held_job_due", held_jobs.c.batch_id, held_jobs.c.not_before, held_jobs.c.job_id)
 _partial("ix_bulk_item_waiting", bulk_items, "outcome IS NULL", "action_id", "job_id")

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, update
 
-from orchestration.storage.schema import markers, stages
+from orchestration.storage.schema import held_jobs, markers, stages
 from pipeline.ids import Claim, Hold, StageKey, uuid7
 from pipeline.job import Grant, Job, JobError, JobSource, Lane, NewJob, StageRecord, Suspect
 from pipeline.ports import Finished, Records
@@ -119,5 +119,6 @@ def move_into_the_past(url: str, seconds: float) -> None:
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(update(stages).values({moment.name: moment - seconds for moment in moments}))
+        connection.execute(update(held_jobs).values(not_before=held_jobs.c.not_before - seconds))
         connection.execute(update(markers).values(until=markers.c.until - seconds))
     engine.dispose()

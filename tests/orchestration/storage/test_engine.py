@@ -22,6 +22,7 @@ from pipeline.ids import Hold
 from pipeline.job import JobState, Refusal, Refused
 from pipeline.ports import JobFilter, Retention
 from tests.support.at_once import at_once
+from tests.support.batches import full_batch
 from tests.support.databases import postgresql_url, sqlite_url
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, new_job, output_of
 from tests.support.tools import START
@@ -299,6 +300,7 @@ def test_what_is_looked_for_often_is_found_by_an_index(tmp_path: Path) -> None:
     records = SqlRecords(url)
     world = World(records, lambda _seconds: None)
     holds = [world.hold(world.accept())]
+    batch, _ = full_batch(records, 1)
     seen: list[tuple[str, Any]] = []
     with listening("before_cursor_execute", lambda _c, _u, statement, values, *_: seen.append((statement, values))):
         records.lapsed(limit=5)
@@ -317,6 +319,13 @@ def test_what_is_looked_for_often_is_found_by_an_index(tmp_path: Path) -> None:
         records.expired_jobs(START, Retention(1, 1, 1), limit=5)
         records.expire_payloads(START, Retention(1, 1, 1), limit=5)
         records.known_jobs([holds[0].key.job_id])
+        for states in ((), (JobState.FAILED,)):
+            records.jobs(TENANT, JobFilter(batch_id=batch.id, states=states), before=None, limit=5)
+        records.batch_results(TENANT, batch.id, after=None, limit=5)
+        records.batches_at_work()
+        records.admit(batch.id, limit=5)
+        records.cancel_held(batch.id, START, limit=5)
+        records.forget_batches(before=START)
     records.close()
     used = set()
     with closing(sqlite3.connect(str(make_url(url).database))) as plans:

@@ -1,0 +1,81 @@
+"""Batches in the records in SQL: which transaction each method is."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from orchestration.storage import records_batches as batches
+from orchestration.storage.engine import Database
+from pipeline.batches import Batch, BatchAtWork, BatchPage, Chunk, NewBatch
+from pipeline.idempotency import IdempotencyKey
+from pipeline.job import Job
+
+
+class SqlBatches:
+    """The part of `SqlRecords` that batches need."""
+
+    _database: Database
+
+    def open_batch(self, new: NewBatch, key: IdempotencyKey | None = None) -> Batch:
+        """Record a batch without items, and its key."""
+        with self._database.write(durable=True) as connection:
+            return batches.open_batch(connection, new, key)
+
+    def accept_many(self, batch: Batch, chunk: Chunk) -> None:
+        """Record the next items of a batch."""
+        with self._database.write(durable=True) as connection:
+            batches.accept_many(connection, batch, chunk)
+
+    def cut_off(self, batch: Batch) -> None:
+        """Say that no more items come now."""
+        with self._database.write() as connection:
+            batches.cut_off(connection, batch)
+
+    def batch(self, tenant_id: str, batch_id: str) -> Batch | None:
+        """A batch."""
+        with self._database.read() as connection:
+            return batches.read(connection, tenant_id, batch_id)
+
+    def batches(self, tenant_id: str, *, before: str | None, limit: int) -> BatchPage:
+        """Batches, newest first, without their rejections."""
+        with self._database.read() as connection:
+            return batches.page(connection, tenant_id, before, limit)
+
+    def batch_results(self, tenant_id: str, batch_id: str, *, after: str | None, limit: int) -> Sequence[Job]:
+        """Ended jobs of a batch, by id."""
+        with self._database.read() as connection:
+            return batches.results(connection, tenant_id, batch_id, after, limit)
+
+    def cancel_batch(self, tenant_id: str, batch_id: str, at: datetime) -> Batch:
+        """Say that all of its jobs that have not ended are to be cancelled."""
+        with self._database.write(durable=True) as connection:
+            return batches.cancel(connection, tenant_id, batch_id, at)
+
+    def cancel_held(self, batch_id: str, at: datetime, *, limit: int) -> Sequence[Job]:
+        """Cancel jobs that were not admitted yet."""
+        with self._database.write(durable=True) as connection:
+            return batches.cancel_held(connection, batch_id, at, limit)
+
+    def unended_of(self, work: BatchAtWork, *, limit: int) -> Sequence[str]:
+        """Ids of jobs that have not ended."""
+        with self._database.read() as connection:
+            return batches.unended(connection, work, limit)
+
+    def end_cancelling(self, batch_id: str) -> None:
+        """Say that nothing is left to cancel."""
+        with self._database.write() as connection:
+            batches.end_cancelling(connection, batch_id)
+
+    def batches_at_work(self) -> Sequence[BatchAtWork]:
+        """Batches that hold jobs back which are due, or are being cancelled."""
+        with self._database.read() as connection:
+            return batches.at_work(connection)
+
+    def admit(self, batch_id: str, *, limit: int) -> Sequence[Job]:
+        """Make the first stages of the next jobs that are due ready."""
+        with self._database.write() as connection:
+            return batches.admit(connection, batch_id, limit)
+
+    def forget_batches(self, *, before: datetime) -> int:
+        """Erase old batches."""
+        with self._database.write() as connection:
+            return batches.forget(connection, before)

@@ -1,0 +1,260 @@
+"""Batches: chunks of jobs, those that are held back, and what became of all.
+
+Whoever changes several jobs of a batch first locks the row of the batch, so that two such changes never wait for each
+other in a circle.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Double,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from orchestration.storage import records_keys as keys
+from orchestration.storage.records_moves import LAUNCHED_AGAIN, NOT_HELD
+from orchestration.storage.rows import AnyRow, held_stage_values, job_from, job_values, run_values, tag_values
+from orchestration.storage.schema import batches, held_jobs, job_tags, jobs, runs, stages
+from orchestration.storage.types import now_s
+from pipeline.batches import (
+    NO_RUN,
+    NOTHING_READ,
+    SHOWN_REJECTIONS,
+    Batch,
+    BatchAtWork,
+    BatchPage,
+    Chunk,
+    NewBatch,
+    Rejection,
+)
+from pipeline.errors import BatchCancelled, BatchNotFound, BatchReceiving
+from pipeline.idempotency import IdempotencyKey
+from pipeline.ids import canonical_uuid
+from pipeline.job import FIRST_RUN, Job, JobState, StageState
+
+_UNENDED = [state for state in JobState if not state.is_terminal]
+_ENDED = [state for state in JobState if state.is_terminal]
+_IDS: BindParameter[str] = bindparam("ids", expanding=True)
+_OF_BATCH = and_(jobs.c.tenant_id == batches.c.tenant_id, jobs.c.batch_id == batches.c.id)
+_HELD_STAGES = and_(
+    stages.c.job_id.in_(_IDS),
+    stages.c.run == FIRST_RUN,
+    stages.c.state == StageState.WAITING,
+)
+_ADMIT = update(stages).where(_HELD_STAGES, stages.c.position == 0).values(LAUNCHED_AGAIN).returning(stages.c.job_id)
+_DELAY_S: BindParameter[float] = bindparam("delay_s", type_=Double())
+_HOLD = insert(held_jobs).values(not_before=case((_DELAY_S > 0, now_s() + _DELAY_S), else_=0.0))
+_IS_DUE = held_jobs.c.not_before <= now_s()
+_CANCEL_STAGES = update(stages).where(_HELD_STAGES).values(state=StageState.CANCELLED, **NOT_HELD)
+
+
+# receiving
+
+
+def open_batch(connection: Connection, new: NewBatch, key: IdempotencyKey | None) -> Batch:
+    keys.use(connection, key, new.id, NO_RUN, new.created_at)
+    values = {
+        **asdict(new),
+        "received": 0,
+        "rejected": 0,
+        "rejections": [],
+        "digest": NOTHING_READ,
+        "heard_at": new.created_at,
+        "is_cancelling": False,
+    }
+    connection.execute(insert(batches), values)
+    return required(connection, new.tenant_id, new.id)
+
+
+def accept_many(connection: Connection, batch: Batch, chunk: Chunk) -> None:
+    row = _locked(connection, batch.id)
+    if row is None:
+        raise BatchNotFound(batch.id)
+    if row.cancelled_at is not None:
+        raise BatchCancelled(batch.id)
+    if row.sealed_at is not None or row.received != chunk.first:
+        raise BatchReceiving(batch.id)
+    if chunk.jobs:
+        _insert_held(connection, batch, chunk)
+    rejections = [*row.rejections, *map(asdict, chunk.rejections)][:SHOWN_REJECTIONS]
+    values = {
+        "received": row.received + chunk.size,
+        "rejected": row.rejected + len(chunk.rejections),
+        "rejections": rejections,
+        "digest": chunk.digest,
+        "heard_at": chunk.at,
+        "sealed_at": chunk.at if chunk.is_last else None,
+    }
+    connection.execute(update(batches).where(batches.c.id == batch.id).values(values))
+
+
+def _insert_held(connection: Connection, batch: Batch, chunk: Chunk) -> None:
+    connection.execute(insert(jobs), [job_values(job) for job in chunk.jobs])
+    connection.execute(insert(runs), [run_values(job) for job in chunk.jobs])
+    connection.execute(insert(stages), [values for job in chunk.jobs for values in held_stage_values(job)])
+    if tags := [values for job in chunk.jobs for values in tag_values(job)]:
+        connection.execute(insert(job_tags), tags)
+    held = [{"batch_id": batch.id, "job_id": job.id, "delay_s": job.due_in_s(chunk.at)} for job in chunk.jobs]
+    connection.execute(_HOLD, held)
+
+
+def cut_off(connection: Connection, batch: Batch) -> None:
+    as_read = and_(batches.c.id == batch.id, batches.c.sealed_at.is_(null()))
+    connection.execute(update(batches).where(as_read).values(heard_at=None))
+
+
+# reading
+
+
+def read(connection: Connection, tenant_id: str, batch_id: str) -> Batch | None:
+    this_one = and_(batches.c.id == canonical_uuid(batch_id), batches.c.tenant_id == tenant_id)
+    row = connection.execute(select(batches).where(this_one)).first()
+    return None if row is None else _batches_from(connection, [row])[0]
+
+
+def required(connection: Connection, tenant_id: str, batch_id: str) -> Batch:
+    batch = read(connection, tenant_id, batch_id)
+    if batch is None:
+        raise BatchNotFound(batch_id)
+    return batch
+
+
+def page(connection: Connection, tenant_id: str, before: str | None, limit: int) -> BatchPage:
+    wanted = select(batches).where(batches.c.tenant_id == tenant_id)
+    if before is not None:
+        ceiling = canonical_uuid(before)
+        if ceiling is None:
+            return BatchPage((), more=False)
+        wanted = wanted.where(batches.c.id < ceiling)
+    rows = connection.execute(wanted.order_by(batches.c.id.desc()).limit(limit + 1)).all()
+    return BatchPage(tuple(_batches_from(connection, rows[:limit], rejections=False)), more=len(rows) > limit)
+
+
+def results(connection: Connection, tenant_id: str, batch_id: str, after: str | None, limit: int) -> list[Job]:
+    of_batch = and_(jobs.c.tenant_id == tenant_id, jobs.c.batch_id == canonical_uuid(batch_id))
+    ended = select(jobs).where(of_batch, jobs.c.state.in_(_ENDED))
+    if after is not None:
+        ended = ended.where(jobs.c.id > after)
+    return [job_from(row) for row in connection.execute(ended.order_by(jobs.c.id).limit(limit))]
+
+
+def _batches_from(connection: Connection, rows: Sequence[AnyRow], *, rejections: bool = True) -> list[Batch]:
+    counts: dict[str, dict[JobState, int]] = defaultdict(dict)
+    counted = select(jobs.c.batch_id, jobs.c.state, func.count().label("jobs")).where(
+        jobs.c.tenant_id.in_({row.tenant_id for row in rows}), jobs.c.batch_id.in_([row.id for row in rows])
+    )
+    for group in connection.execute(counted.group_by(jobs.c.batch_id, jobs.c.state)):
+        counts[group.batch_id][group.state] = group.jobs
+    return [_batch_from(row, counts[row.id], rejections=rejections) for row in rows]
+
+
+def _batch_from(row: AnyRow, counts: Mapping[JobState, int], *, rejections: bool) -> Batch:
+    return Batch(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        name=row.name,
+        created_at=row.created_at,
+        received=row.received,
+        rejected=row.rejected,
+        rejections=tuple(Rejection(**each) for each in row.rejections) if rejections else (),
+        digest=row.digest,
+        heard_at=row.heard_at,
+        sealed_at=row.sealed_at,
+        cancelled_at=row.cancelled_at,
+        is_cancelling=row.is_cancelling,
+        counts=counts,
+    )
+
+
+# cancelling
+
+
+def cancel(connection: Connection, tenant_id: str, batch_id: str, at: datetime) -> Batch:
+    batch = required(connection, tenant_id, batch_id)
+    _locked(connection, batch.id)
+    batch = required(connection, tenant_id, batch_id)
+    if batch.unended or batch.sealed_at is None:
+        values = {"cancelled_at": batch.cancelled_at or at, "is_cancelling": True}
+        connection.execute(update(batches).where(batches.c.id == batch.id).values(values))
+    return required(connection, tenant_id, batch_id)
+
+
+def cancel_held(connection: Connection, batch_id: str, at: datetime, limit: int) -> list[Job]:
+    _locked(connection, batch_id)
+    held = _take_held(connection, batch_id, limit)
+    is_held = and_(jobs.c.id.in_(held), jobs.c.run == FIRST_RUN, jobs.c.state == JobState.QUEUED)
+    # key_share, as where a single job is locked.
+    locked = select(jobs.c.id).where(is_held).order_by(jobs.c.id).with_for_update(key_share=True)
+    ids = list(connection.scalars(locked))
+    cancelled = {"state": JobState.CANCELLED, "finished_at": at}
+    connection.execute(_CANCEL_STAGES, {"ids": ids, "finished_at": at})
+    connection.execute(update(runs).where(runs.c.job_id.in_(ids), runs.c.run == FIRST_RUN).values(cancelled))
+    connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(cancelled))
+    return _jobs(connection, ids)
+
+
+def unended(connection: Connection, work: BatchAtWork, limit: int) -> list[str]:
+    of_batch = and_(jobs.c.tenant_id == work.tenant_id, jobs.c.batch_id == work.id)
+    return list(connection.scalars(select(jobs.c.id).where(of_batch, jobs.c.state.in_(_UNENDED)).limit(limit)))
+
+
+def end_cancelling(connection: Connection, batch_id: str) -> None:
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(is_cancelling=False))
+
+
+# launching
+
+
+def at_work(connection: Connection) -> list[BatchAtWork]:
+    held = select(func.count()).where(held_jobs.c.batch_id == batches.c.id).scalar_subquery()
+    live = select(func.count()).where(_OF_BATCH, jobs.c.state.in_(_UNENDED)).scalar_subquery()
+    has_due = exists().where(held_jobs.c.batch_id == batches.c.id, _IS_DUE)
+    found = select(batches.c.id, batches.c.tenant_id, batches.c.is_cancelling, (live - held).label("in_flight"))
+    busy = found.where(or_(batches.c.is_cancelling == true(), has_due)).order_by(batches.c.id)
+    return [BatchAtWork(*row) for row in connection.execute(busy)]
+
+
+def admit(connection: Connection, batch_id: str, limit: int) -> list[Job]:
+    _locked(connection, batch_id)
+    held = _take_held(connection, batch_id, limit, _IS_DUE)
+    return _jobs(connection, list(connection.scalars(_ADMIT, {"ids": held})))
+
+
+def forget(connection: Connection, before: datetime) -> int:
+    old = delete(batches).where(batches.c.created_at < before, ~exists().where(_OF_BATCH))
+    return connection.execute(old).rowcount
+
+
+def _take_held(connection: Connection, batch_id: str, limit: int, *among: ColumnElement[bool]) -> list[str]:
+    """Ids of held jobs, which are held no more: what was to start at once, then by moments. The batch is locked."""
+    of_batch = held_jobs.c.batch_id == batch_id
+    in_turn = select(held_jobs.c.job_id).where(of_batch, *among).order_by(held_jobs.c.not_before, held_jobs.c.job_id)
+    ids = list(connection.scalars(in_turn.limit(limit)))
+    connection.execute(delete(held_jobs).where(of_batch, held_jobs.c.job_id.in_(ids)))
+    return ids
+
+
+def _jobs(connection: Connection, ids: Sequence[str]) -> list[Job]:
+    return [job_from(row) for row in connection.execute(select(jobs).where(jobs.c.id.in_(ids)).order_by(jobs.c.id))]
+
+
+def _locked(connection: Connection, batch_id: str) -> AnyRow | None:
+    """The row of a batch, locked against every other change of several of its jobs."""
+    return connection.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).first()

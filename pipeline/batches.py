@@ -1,0 +1,217 @@
+"""Batches: many jobs that came in one request, received in chunks and launched in turn.
+
+receiving → running → finished
+    │          ▲   └→ cancelling → cancelled
+    └→ incomplete        the request was cut off; the same one with the same key goes on where it was
+
+A batch holds its jobs back: the first stage of each waits until the keeper admits it, so that no more than a window
+of them is in the queues at once. One that is to start later is held until it is due.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import Protocol
+
+from pipeline.bulk import BulkRecords
+from pipeline.idempotency import IdempotencyKey
+from pipeline.job import Job, JobState, NewJob
+
+MAX_ITEMS = 10_000
+SHOWN_REJECTIONS = 100
+NO_RUN = 0
+"""Stands in an idempotency key for the run, where it names a batch and not a job."""
+SILENCE = timedelta(seconds=60)
+"""After so long without a chunk a request counts as cut off, whose process may have died."""
+NOTHING_READ = sha256(b"").hexdigest()
+"""The digest of no items."""
+
+
+class BatchState(StrEnum):
+    """How far a batch has come."""
+
+    RECEIVING = "receiving"
+    INCOMPLETE = "incomplete"
+    """The request was cut off. What had come of it runs."""
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An item that became no job."""
+
+    index: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """A batch before its first item."""
+
+    id: str
+    tenant_id: str
+    name: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some items in a row: each is a job or a rejection."""
+
+    first: int
+    """Index of the first of them: how many were received before."""
+    jobs: Sequence[NewJob]
+    rejections: Sequence[Rejection]
+    digest: str
+    """Of all items up to the last of these."""
+    at: datetime
+    is_last: bool = False
+
+    @property
+    def size(self) -> int:
+        return len(self.jobs) + len(self.rejections)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as recorded, with its jobs counted."""
+
+    id: str
+    tenant_id: str
+    name: str | None
+    created_at: datetime
+    received: int
+    """Items, rejected ones included."""
+    rejected: int
+    rejections: tuple[Rejection, ...]
+    """The first `SHOWN_REJECTIONS`."""
+    digest: str
+    heard_at: datetime | None
+    """When the latest chunk was recorded; None when the request is known to be cut off."""
+    sealed_at: datetime | None
+    """When the last item was received."""
+    cancelled_at: datetime | None
+    is_cancelling: bool
+    """Whether there may be jobs to cancel still."""
+    counts: Mapping[JobState, int]
+
+    @property
+    def accepted(self) -> int:
+        return self.received - self.rejected
+
+    @property
+    def unended(self) -> int:
+        """Jobs that have not ended."""
+        return sum(jobs for state, jobs in self.counts.items() if not state.is_terminal)
+
+    @property
+    def progress(self) -> int:
+        """Jobs that have ended, in percent; those that were erased since then included."""
+        return 100 * (self.accepted - self.unended) // self.accepted if self.accepted else 100
+
+    def state(self, now: datetime) -> BatchState:
+        """What it is at this moment, as silence tells."""
+        if self.is_cancelling:
+            return BatchState.CANCELLING
+        if self.cancelled_at is not None and not self.unended:
+            return BatchState.CANCELLED
+        if self.sealed_at is None and self.cancelled_at is None:
+            is_heard = self.heard_at is not None and now - self.heard_at < SILENCE
+            return BatchState.RECEIVING if is_heard else BatchState.INCOMPLETE
+        return BatchState.RUNNING if self.unended else BatchState.FINISHED
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether nothing more happens to it by itself."""
+        return not self.unended and self.state(now) not in (BatchState.RECEIVING, BatchState.CANCELLING)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPage:
+    """One page of a listing."""
+
+    batches: tuple[Batch, ...]
+    more: bool
+
+    @property
+    def last_id(self) -> str:
+        """Of the batch it ends with."""
+        return self.batches[-1].id
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAtWork:
+    """A batch that holds jobs back which are due, or is being cancelled."""
+
+    id: str
+    tenant_id: str
+    is_cancelling: bool
+    in_flight: int
+    """Jobs that were admitted and have not ended."""
+
+
+def digest_of(before: str, item: bytes) -> str:
+    """The digest of all items up to this one, from that of the items before it.
+
+    >>> digest_of(NOTHING_READ, b'{"url": "https://example.org/"}')[:16]
+    '56be24d30cf6b7a2'
+    """
+    return sha256(before.encode() + item).hexdigest()
+
+
+class BatchRecords(BulkRecords, Protocol):
+    """The records, with what they keep of batches."""
+
+    def open_batch(self, new: NewBatch, key: IdempotencyKey | None = None) -> Batch:
+        """Record a batch without items, and its key; raises what `check_key` raises, with `NO_RUN` for the run."""
+
+    def accept_many(self, batch: Batch, chunk: Chunk) -> None:
+        """Record the next items of a batch in one transaction. The first stage of each job waits to be admitted.
+
+        When a job is due counts from the chunk's moment, on the record's own clock.
+        Raises `BatchReceiving` unless exactly the items before them were received, by whomever, and `BatchCancelled`.
+        """
+
+    def cut_off(self, batch: Batch) -> None:
+        """Say that no more items come now."""
+
+    def batch(self, tenant_id: str, batch_id: str) -> Batch | None:
+        """A batch; None when there is none such."""
+
+    def batches(self, tenant_id: str, *, before: str | None, limit: int) -> BatchPage:
+        """Batches, newest first, without their rejections. `before` is the id of the last one of the page before."""
+
+    def batch_results(self, tenant_id: str, batch_id: str, *, after: str | None, limit: int) -> Sequence[Job]:
+        """Ended jobs of a batch without their stages, by id. `after` is the id of the last one that was read."""
+
+    def cancel_batch(self, tenant_id: str, batch_id: str, at: datetime) -> Batch:
+        """Say that all of its jobs that have not ended are to be cancelled; it takes no more items.
+
+        Changes nothing when all that came has ended. Raises `BatchNotFound`.
+        """
+
+    def cancel_held(self, batch_id: str, at: datetime, *, limit: int) -> Sequence[Job]:
+        """Cancel jobs that were not admitted yet, in one transaction; returns them without their stages."""
+
+    def unended_of(self, work: BatchAtWork, *, limit: int) -> Sequence[str]:
+        """Ids of jobs that have not ended."""
+
+    def end_cancelling(self, batch_id: str) -> None:
+        """Say that nothing is left to cancel."""
+
+    def batches_at_work(self) -> Sequence[BatchAtWork]:
+        """Batches that hold jobs back which are due, or are being cancelled, the oldest first."""
+
+    def admit(self, batch_id: str, *, limit: int) -> Sequence[Job]:
+        """Make the first stages of the next jobs that are due ready, counted as launched once: the caller publishes.
+
+        Returns the jobs without their stages. Those that have ended while they were held are let go.
+        """
+
+    def forget_batches(self, *, before: datetime) -> int:
+        """Erase batches recorded before this none of whose jobs is kept; returns how many."""

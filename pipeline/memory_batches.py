@@ -1,0 +1,195 @@
+"""Batches in the records in memory."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from math import inf
+
+from pipeline.batches import (
+    NO_RUN,
+    NOTHING_READ,
+    SHOWN_REJECTIONS,
+    Batch,
+    BatchAtWork,
+    BatchPage,
+    Chunk,
+    NewBatch,
+)
+from pipeline.errors import BatchCancelled, BatchNotFound, BatchReceiving
+from pipeline.idempotency import IdempotencyKey
+from pipeline.ids import canonical_uuid
+from pipeline.job import FIRST_RUN, Job, JobState, StageState
+from pipeline.memory_bulk import MemoryBulk
+from pipeline.memory_jobs import KeptJob, new_job, new_stage
+from pipeline.memory_runs import MemoryRuns
+from stages.contract import Clock
+
+
+class MemoryBatches(MemoryBulk, MemoryRuns):
+    """Receiving batches, and handing out the jobs that they hold back."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._batches: dict[str, Batch] = {}
+        self._held_jobs: dict[str, dict[str, float]] = {}
+        """When each is due, by batch and job; 0 for at once."""
+
+    def open_batch(self, new: NewBatch, key: IdempotencyKey | None = None) -> Batch:
+        """Record a batch without items, and its key."""
+        with self._lock:
+            self._use_key(key, new.id, NO_RUN, new.created_at)
+            self._batches[new.id] = Batch(
+                **asdict(new),
+                received=0,
+                rejected=0,
+                rejections=(),
+                digest=NOTHING_READ,
+                heard_at=new.created_at,
+                sealed_at=None,
+                cancelled_at=None,
+                is_cancelling=False,
+                counts={},
+            )
+            self._held_jobs[new.id] = {}
+            return self._batches[new.id]
+
+    def accept_many(self, batch: Batch, chunk: Chunk) -> None:
+        """Record the next items of a batch."""
+        with self._lock:
+            known = self._batches.get(batch.id)
+            if known is None:
+                raise BatchNotFound(batch.id)
+            if known.cancelled_at is not None:
+                raise BatchCancelled(batch.id)
+            if known.sealed_at is not None or known.received != chunk.first:
+                raise BatchReceiving(batch.id)
+            self._keep(batch.id, chunk)
+            self._batches[batch.id] = _with_chunk(known, chunk)
+
+    def cut_off(self, batch: Batch) -> None:
+        """Say that no more items come now."""
+        with self._lock:
+            if self._batches[batch.id].sealed_at is None:
+                self._change(batch.id, heard_at=None)
+
+    def batch(self, tenant_id: str, batch_id: str) -> Batch | None:
+        """A batch."""
+        with self._lock:
+            known = self._batches.get(canonical_uuid(batch_id) or "")
+            return None if known is None or known.tenant_id != tenant_id else self._counted(known)
+
+    def batches(self, tenant_id: str, *, before: str | None, limit: int) -> BatchPage:
+        """Batches, newest first, without their rejections."""
+        ceiling = None if before is None else canonical_uuid(before) or ""
+        with self._lock:
+            of_tenant = [self._counted(batch) for batch in self._batches.values() if batch.tenant_id == tenant_id]
+        newest_first = sorted(of_tenant, key=lambda batch: batch.id, reverse=True)
+        found = [replace(each, rejections=()) for each in newest_first if ceiling is None or each.id < ceiling]
+        return BatchPage(tuple(found[:limit]), more=len(found) > limit)
+
+    def batch_results(self, tenant_id: str, batch_id: str, *, after: str | None, limit: int) -> Sequence[Job]:
+        """Ended jobs of a batch, by id."""
+        with self._lock:
+            jobs = [kept.job for kept in self._of_batch(canonical_uuid(batch_id) or "")]
+        ended = [job for job in jobs if job.tenant_id == tenant_id and job.state.is_terminal]
+        return sorted((job for job in ended if after is None or job.id > after), key=lambda job: job.id)[:limit]
+
+    def cancel_batch(self, tenant_id: str, batch_id: str, at: datetime) -> Batch:
+        """Say that all of its jobs that have not ended are to be cancelled."""
+        with self._lock:
+            known = self.batch(tenant_id, batch_id)
+            if known is None:
+                raise BatchNotFound(batch_id)
+            if known.unended or known.sealed_at is None:
+                self._change(known.id, cancelled_at=known.cancelled_at or at, is_cancelling=True)
+            return self._counted(self._batches[known.id])
+
+    def cancel_held(self, batch_id: str, at: datetime, *, limit: int) -> Sequence[Job]:
+        """Cancel jobs that were not admitted yet."""
+        with self._lock:
+            held = self._take_held(batch_id, limit)
+            for kept in held:
+                kept.become(JobState.CANCELLED, finished_at=at)
+                kept.cancel_rest(at)
+            return [kept.job for kept in held]
+
+    def unended_of(self, work: BatchAtWork, *, limit: int) -> Sequence[str]:
+        """Ids of jobs that have not ended."""
+        with self._lock:
+            return [kept.job.id for kept in self._of_batch(work.id) if not kept.job.state.is_terminal][:limit]
+
+    def end_cancelling(self, batch_id: str) -> None:
+        """Say that nothing is left to cancel."""
+        with self._lock:
+            self._change(batch_id, is_cancelling=False)
+
+    def batches_at_work(self) -> Sequence[BatchAtWork]:
+        """Batches that hold jobs back which are due, or are being cancelled."""
+        with self._lock:
+            busy = [batch for batch in self._batches.values() if batch.is_cancelling or self._has_due(batch.id)]
+            return [self._at_work(batch) for batch in sorted(busy, key=lambda batch: batch.id)]
+
+    def admit(self, batch_id: str, *, limit: int) -> Sequence[Job]:
+        """Make the first stages of the next jobs that are due ready."""
+        with self._lock:
+            held = self._take_held(batch_id, limit, due_by_s=self._now_s())
+            for kept in held:
+                kept.stages[0].launch(self._now_s())
+            return [kept.job for kept in held]
+
+    def forget_batches(self, *, before: datetime) -> int:
+        """Erase old batches."""
+        with self._lock:
+            old = [batch.id for batch in self._batches.values() if batch.created_at < before]
+            empty = [batch_id for batch_id in old if not self._of_batch(batch_id)]
+            for batch_id in empty:
+                del self._batches[batch_id], self._held_jobs[batch_id]
+            return len(empty)
+
+    def _keep(self, batch_id: str, chunk: Chunk) -> None:
+        for job in chunk.jobs:
+            stages = [new_stage(job.id, FIRST_RUN, name, position) for position, name in enumerate(job.stages)]
+            self._kept[job.id] = KeptJob(new_job(job), stages, job.created_at, job.lane)
+            delay_s = job.due_in_s(chunk.at)
+            self._held_jobs[batch_id][job.id] = self._now_s() + delay_s if delay_s else 0.0
+
+    def _has_due(self, batch_id: str) -> bool:
+        return any(due_at_s <= self._now_s() for due_at_s in self._held_jobs[batch_id].values())
+
+    def _take_held(self, batch_id: str, limit: int, *, due_by_s: float = inf) -> list[KeptJob]:
+        held = self._held_jobs[batch_id]
+        in_turn = sorted((due_at_s, job_id) for job_id, due_at_s in held.items() if due_at_s <= due_by_s)[:limit]
+        for _, job_id in in_turn:
+            del held[job_id]
+        kept_jobs = (self._kept.get(job_id) for _, job_id in in_turn)
+        return [kept for kept in kept_jobs if kept is not None and _is_held(kept)]
+
+    def _of_batch(self, batch_id: str) -> list[KeptJob]:
+        return [kept for kept in self._kept.values() if kept.job.batch_id == batch_id]
+
+    def _counted(self, batch: Batch) -> Batch:
+        return replace(batch, counts=dict(Counter(kept.job.state for kept in self._of_batch(batch.id))))
+
+    def _at_work(self, batch: Batch) -> BatchAtWork:
+        in_flight = self._counted(batch).unended - len(self._held_jobs[batch.id])
+        return BatchAtWork(batch.id, batch.tenant_id, batch.is_cancelling, in_flight)
+
+    def _change(self, batch_id: str, **changes: object) -> None:
+        self._batches[batch_id] = replace(self._batches[batch_id], **changes)  # type: ignore[arg-type]
+
+
+def _with_chunk(batch: Batch, chunk: Chunk) -> Batch:
+    return replace(
+        batch,
+        received=batch.received + chunk.size,
+        rejected=batch.rejected + len(chunk.rejections),
+        rejections=(*batch.rejections, *chunk.rejections)[:SHOWN_REJECTIONS],
+        digest=chunk.digest,
+        heard_at=chunk.at,
+        sealed_at=chunk.at if chunk.is_last else None,
+    )
+
+
+def _is_held(kept: KeptJob) -> bool:
+    return kept.job.run == FIRST_RUN and kept.stages[0].state is StageState.WAITING
