@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from api import errors, openapi, repeats
 from api.auth import Gate
 from api.body_limit import BodyLimit
-from api.routes import artifacts, breakers, bulk, dead_letters, events, health, jobs, metrics, queues, runs
+from api.routes import artifacts, batches, breakers, bulk, dead_letters, events, health, jobs, metrics, queues, runs
 from api.security_headers import SecurityHeaders
 from api.streaming import StreamingApp
 from orchestration.wiring import Wiring
@@ -44,7 +44,7 @@ def create_app(wiring: Wiring) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     errors.install(app)
     app.exception_handler(AlreadyAnswered)(repeats.answer_again)
-    for routes in (jobs, artifacts, events, runs, dead_letters, bulk, queues, breakers, health, metrics):
+    for routes in (jobs, artifacts, events, runs, dead_letters, bulk, batches, queues, breakers, health, metrics):
         app.include_router(routes.router)
     openapi.describe(app)
     return app

@@ -1,18 +1,21 @@
 """Errors over HTTP: problem details (RFC 9457) with a stable `code`. Foreign errors are mapped here and only here."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from api.security_headers import DATA_HEADERS
 from pipeline.errors import (
+    BatchCancelled,
+    BatchNotFound,
+    BatchReceiving,
     BreakerNotFound,
     BulkActionNotFound,
     InputExpired,
@@ -136,9 +139,12 @@ def install(app: FastAPI) -> None:
         JobNotFound: _not_found,
         BulkActionNotFound: _not_found,
         BreakerNotFound: _not_found,
+        BatchNotFound: _not_found,
         NotFound: _not_found,
         JobFinished: _conflict,
         JobUnfinished: _unfinished,
+        BatchReceiving: _unfinished,
+        BatchCancelled: _conflict,
         InputExpired: _expired,
         Conflict: _conflict,
         Forbidden: _forbidden,
@@ -157,9 +163,23 @@ async def _invalid(_request: Request, error: RequestValidationError) -> JSONResp
     if broken:
         where = f"{broken['ctx']['error']}, at character {broken['loc'][-1]}"
         return problem(400, "invalid_json", f"The body is not valid JSON: {where}.")
-    problems = [FieldProblem(field=_field(entry["loc"]), message=_sentence(entry["msg"])) for entry in error.errors()]
-    detail = "; ".join(f"{entry.field}: {entry.message}" if entry.field else entry.message for entry in problems)
-    return problem(422, "invalid_request", detail, errors=problems)
+    problems = _problems(error.errors())
+    return problem(422, "invalid_request", in_words(problems), errors=problems)
+
+
+def in_words(problems: Sequence[FieldProblem]) -> str:
+    """What is wrong with the fields, in one line."""
+    return "; ".join(f"{entry.field}: {entry.message}" if entry.field else entry.message for entry in problems)
+
+
+def explained(error: ValidationError) -> str:
+    """What is wrong with something that FastAPI did not read, in one line."""
+    return in_words(_problems([{**each, "loc": ("", *each["loc"])} for each in error.errors()]))
+
+
+def _problems(errors: Sequence[Any]) -> list[FieldProblem]:
+    """The first part of each location is where the fields came from."""
+    return [FieldProblem(field=_field(entry["loc"]), message=_sentence(entry["msg"])) for entry in errors]
 
 
 def _field(location: tuple[str | int, ...]) -> str:
@@ -193,11 +213,11 @@ async def _not_found(_request: Request, error: Missing) -> JSONResponse:
     return problem(404, error.code, str(error))
 
 
-async def _conflict(_request: Request, error: JobFinished | Conflict) -> JSONResponse:
+async def _conflict(_request: Request, error: JobFinished | BatchCancelled | Conflict) -> JSONResponse:
     return problem(409, error.code, str(error))
 
 
-async def _unfinished(_request: Request, error: JobUnfinished) -> JSONResponse:
+async def _unfinished(_request: Request, error: JobUnfinished | BatchReceiving) -> JSONResponse:
     return problem(409, error.code, str(error), headers={"Retry-After": str(UNFINISHED_RETRY_AFTER_S)})
 
 

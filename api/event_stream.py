@@ -79,7 +79,7 @@ class _Run:
     def news(self, taken: list[Told]) -> tuple[bytes, bool]:
         """What there is to send, and whether that is all there will be."""
         ends_at = next((n for n, told in enumerate(taken, 1) if told.is_last and told.run >= self.number), None)
-        sent = [_sent(told) for told in taken[:ends_at]]
+        sent = [as_sent(told) for told in taken[:ends_at]]
         if ends_at is None and self.end is not None:
             # Nobody has announced it yet, or the stream has forgotten it.
             sent.append(self.end)
@@ -112,7 +112,7 @@ async def of_all(hub: Hub, choice: Choice, seen: StreamId | None) -> AsyncGenera
         if not subscriber.is_whole:
             yield _gap(subscriber)
         while True:
-            if news := b"".join(_sent(told) for told in subscriber.take() if choice.takes(told)):
+            if news := b"".join(as_sent(told) for told in subscriber.take() if choice.takes(told)):
                 yield news
             woken = await subscriber.wait(HEARTBEAT_S)
             if woken in PARTING:
@@ -140,7 +140,8 @@ async def ended(hub: Hub, job: Job, read: Callable[[], Awaitable[Job]], wait_s: 
     return job
 
 
-def _sent(told: Told) -> bytes:
+def as_sent(told: Told) -> bytes:
+    """An event as it is sent."""
     return format_sse_event(event=told.event, data_str=told.data, id=f"{told.id[0]}-{told.id[1]}")
 
 

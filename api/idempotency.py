@@ -46,11 +46,16 @@ class RepeatableRequest:
         Raises `AlreadyAnswered` or `IdempotencyKeyReused` when it was used before. Asked before anything is done, so
         that what was answered once is answered again whatever has become of the job.
         """
+        key = self.unchecked(body)
+        if key is not None:
+            self.services.records.check_key(key, self.services.clock.now())
+        return key
+
+    def unchecked(self, body: BaseModel | None) -> IdempotencyKey | None:
+        """The key for what is asked, whether it was used before or not."""
         if self.name is None:
             return None
-        key = IdempotencyKey(self.tenant, self.name, fingerprint(self.method, self.path, body))
-        self.services.records.check_key(key, self.services.clock.now())
-        return key
+        return IdempotencyKey(self.tenant, self.name, fingerprint(self.method, self.path, body))
 
 
 def repeatable(request: Request, services: Services, tenant: Tenant, given: Given = None) -> RepeatableRequest:

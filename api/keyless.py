@@ -2,7 +2,8 @@
 
 A page on the internet runs in a browser on this machine, so it can send requests to loopback, too: under a name of its
 own that it lets point there (DNS rebinding, told by `Host`), or across sites without reading the answer (told by what
-browsers say of a request's origin, and by bodies that are not JSON, which they send without asking first).
+browsers say of a request's origin, and by bodies that are neither JSON nor lines of it, which they send without asking
+first).
 """
 
 import re
@@ -12,6 +13,9 @@ from starlette.responses import Response
 
 from api.errors import problem
 from orchestration.settings import is_loopback
+
+NDJSON = "application/x-ndjson"
+"""Lines of JSON."""
 
 _HOST = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::\d*)?")
 _OF_THE_SAME_PAGE = ("same-origin", "none")
@@ -28,7 +32,7 @@ def refusal(method: str, headers: Headers, *, is_local: bool) -> Response | None
         return problem(421, "host_not_allowed", f"The Host has to be localhost or a loopback address. {_KEY_HELPS}")
     if is_cross_site(method, headers):
         return problem(403, "cross_site_request", f"The request was sent by a page of another site. {_KEY_HELPS}")
-    if content_type is not None and not is_json(content_type):
+    if content_type is not None and not (is_json(content_type) or is_lines(content_type)):
         return problem(415, "unsupported_media_type", f"Bodies have to be sent as application/json. {_KEY_HELPS}")
     return None
 
@@ -63,5 +67,17 @@ def is_json(content_type: str) -> bool:
     >>> [is_json(type) for type in ("application/json; charset=utf-8", "application/ld+json", "text/plain", "")]
     [True, True, False, False]
     """
-    media_type = content_type.partition(";")[0].strip().lower()
-    return re.fullmatch(r"application/(\S+\+)?json", media_type) is not None
+    return re.fullmatch(r"application/(\S+\+)?json", _media_type(content_type)) is not None
+
+
+def is_lines(content_type: str) -> bool:
+    """Whether a body is declared to be lines of JSON.
+
+    >>> [is_lines(type) for type in ("application/x-ndjson; charset=utf-8", "application/json", "text/plain", "")]
+    [True, False, False, False]
+    """
+    return _media_type(content_type) == NDJSON
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()

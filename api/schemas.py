@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from api.criteria import Criteria, States
 from api.fields import Metadata, Moment, Tags, Text, encodable
 from orchestration.submit import Submission
+from pipeline.batches import BatchPage
 from pipeline.bulk import BulkPage
 from pipeline.composition import MAX_STAGES
 from pipeline.definition import DEFAULT_PIPELINE
@@ -187,6 +188,8 @@ class JobSummary(BaseModel):
     tags: list[str]
     metadata: dict[str, str]
     not_before: datetime | None = Field(description="The moment before which it may not start, if one was asked for.")
+    batch_id: str | None
+    batch_index: int | None = Field(description="Which item of its batch it is, from 0.")
     url: str
 
     @classmethod
@@ -236,7 +239,7 @@ class PageQuery(BaseModel):
         """What the page before ended with."""
         return None if self.cursor is None else str(self.cursor)
 
-    def after(self, page: Page | BulkPage, path: str) -> str | None:
+    def after(self, page: Page | BulkPage | BatchPage, path: str) -> str | None:
         """Where the page after this one is; None when this is the last one."""
         if not page.more:
             return None
@@ -305,5 +308,7 @@ def _common(job: Job) -> dict[str, Any]:
         "tags": job.terms.tags,
         "metadata": job.terms.metadata,
         "not_before": job.terms.not_before,
+        "batch_id": job.batch_id,
+        "batch_index": job.batch_index,
         "url": job_url(job.id),
     }

@@ -40,6 +40,8 @@ class Kept:
     forgotten: int = 0
     """Stages whose messages went with the broker's memory."""
     relaunched: int = 0
+    batched: int = 0
+    """Jobs of batches that were launched or cancelled."""
     acted: int = 0
     """Jobs that had their turn in a bulk action."""
     retired: int = 0
@@ -63,12 +65,13 @@ class Keeper:
         name: str,
         lease_s: float,
         relaunch_after_s: float,
+        batch: Callable[[], int] = _nothing,
         act: Callable[[], int] = _nothing,
         retire: Callable[[], int] = _nothing,
         announce: Callable[[], object] = _nothing,
     ) -> None:
-        """`name` tells this keeper from the others; `act`, `retire` and `announce` have a turn in each tick of the
-        leading one.
+        """`name` tells this keeper from the others; `batch`, `act`, `retire` and `announce` have a turn in each tick
+        of the leading one.
         """
         self._records = records
         self._app = app
@@ -77,6 +80,7 @@ class Keeper:
         self._name = name
         self._lease_s = lease_s
         self._relaunch_after_s = relaunch_after_s
+        self._batch = batch
         self._act = act
         self._retire = retire
         self._announce = announce
@@ -98,6 +102,7 @@ class Keeper:
             reclaimed=self._launch(self._reclaimed(began_s)),
             forgotten=self._forgotten(),
             relaunched=self._launch(self._unstarted()),
+            batched=self._batch(),
             acted=self._act(),
             retired=self._retire(),
         )

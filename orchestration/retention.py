@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
-from pipeline.bulk import BulkRecords
+from pipeline.batches import BatchRecords
 from pipeline.errors import PayloadsUnavailable
 from pipeline.ports import Payloads, Retention
 from stages.contract import Clock
@@ -30,7 +30,7 @@ class Retirement:
     """What the keeper does about retention, a little at a time."""
 
     def __init__(
-        self, records: BulkRecords, payloads: Payloads, clock: Clock, older: Retention, *, orphan_grace_s: float
+        self, records: BatchRecords, payloads: Payloads, clock: Clock, older: Retention, *, orphan_grace_s: float
     ) -> None:
         """An object may be without a row for `orphan_grace_s`: content is stored before its job is recorded."""
         self._records = records
@@ -80,7 +80,8 @@ class Retirement:
         return self._collect_orphans()
 
     def _begin_round(self, now: datetime) -> int:
-        forgotten = self._records.forget_bulk(before=now - timedelta(seconds=self._older.results_s))
+        before = now - timedelta(seconds=self._older.results_s)
+        forgotten = self._records.forget_bulk(before=before) + self._records.forget_batches(before=before)
         forgotten += self._records.forget_workers()
         if not self._is_trusted(now):
             return forgotten

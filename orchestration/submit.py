@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 
 from celery import Celery
@@ -67,14 +68,21 @@ class Desk:
         when it could not be recorded; if the request's key was used before, `AlreadyAnswered` or
         `IdempotencyKeyReused`.
         """
-        pipeline = self._pipeline(submission)
-        job = self._new_job(submission, pipeline)
+        now = self.clock.now()
+        job = self.prepare(submission, str(uuid7(now, self.random)), now)
         self._accept(job, key)
         first = StageKey(job.id, FIRST_RUN, job.stages[0])
         # Where the broker is away nobody could hear it.
         if launch_or_leave(self.app, self.records, first, job.stages, job.lane, delay_s=job.delay_s):
             self.announcer.announce(events.queued(job))
         return job
+
+    def prepare(self, submission: Submission, job_id: str, now: datetime) -> NewJob:
+        """A job as it will be recorded, with its content stored. Raises `Refused` or `PayloadsUnavailable`.
+
+        The id was made of the same moment.
+        """
+        return self._new_job(submission, self._pipeline(submission), job_id, now)
 
     def cancel(self, tenant_id: str, job_id: str) -> Job:
         """Cancel a job. Raises `JobNotFound` or `JobFinished`."""
@@ -103,9 +111,7 @@ class Desk:
             return self.catalog.custom(submission.stages)
         return self.catalog.pipeline(submission.pipeline or DEFAULT_PIPELINE)
 
-    def _new_job(self, submission: Submission, pipeline: Pipeline) -> NewJob:
-        now = self.clock.now()
-        job_id = str(uuid7(now, self.random))
+    def _new_job(self, submission: Submission, pipeline: Pipeline, job_id: str, now: datetime) -> NewJob:
         terms = JobTerms(
             tags=submission.tags,
             metadata=submission.metadata,

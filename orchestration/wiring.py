@@ -8,6 +8,7 @@ from random import SystemRandom
 
 from celery import Celery
 
+from orchestration.batches import BatchDesk, BatchWork
 from orchestration.bulk import BulkDesk, BulkWork
 from orchestration.celery_app import ANSWERING, Patience, create_app
 from orchestration.gate import Gate
@@ -131,6 +132,11 @@ class Wiring:
         return BulkDesk(self.records, self.clock, self.random)
 
     @cached_property
+    def batches(self) -> BatchDesk:
+        """For processes that accept batches."""
+        return BatchDesk(self.records, self.desk)
+
+    @cached_property
     def key_desk(self) -> KeyDesk:
         """For processes that make and revoke API keys."""
         return KeyDesk(self.records, self.clock, self.random)
@@ -160,6 +166,7 @@ class Wiring:
             name=f"{socket.gethostname()}:{os.getpid()}",
             lease_s=self.settings.lease_s,
             relaunch_after_s=self.settings.relaunch_after_s,
+            batch=BatchWork(self.records, self.app, self.announcer, self.clock).turn,
             act=BulkWork(self.records, self.app, self.clock, self.reruns).turn,
             retire=self._retirement().turn,
             announce=Completion(self.records, self.announcer, self.clock).turn,

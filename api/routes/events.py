@@ -43,7 +43,7 @@ async def of_job(
 
     Each event has its name, its id, and JSON. What the stream has forgotten comes as one `snapshot`.
     """
-    seen = _seen(last_event_id)
+    seen = seen_by(last_event_id)
     await run_in_threadpool(job_of, services, tenant, job_id)
 
     async def read() -> Job | None:
@@ -69,8 +69,9 @@ async def of_all(
 ) -> EventStream:
     """What happens to all jobs from now on, or after the last event seen. An event `gap` says that some are missing."""
     choice = Choice(tenant, frozenset(event or ()), pipeline, lane)
-    return EventStream(event_stream.of_all(hub, choice, _seen(last_event_id)), headers=UNBUFFERED)
+    return EventStream(event_stream.of_all(hub, choice, seen_by(last_event_id)), headers=UNBUFFERED)
 
 
-def _seen(last_event_id: str | None) -> StreamId | None:
+def seen_by(last_event_id: str | None) -> StreamId | None:
+    """The last event that a client says it has seen."""
     return None if last_event_id is None else id_of(last_event_id.encode())

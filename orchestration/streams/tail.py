@@ -101,7 +101,8 @@ def told_of(entry_id: bytes, fields: dict[bytes, bytes]) -> Told:
     data = fields[FIELD.encode()].decode()
     event = json.loads(data)
     tenant_id = intern(fields[TENANT.encode()].decode())
-    return Told(id_of(entry_id), tenant_id, event["job_id"], event["run"], intern(event["event"]), data)
+    of_batch = event.get("batch_id")
+    return Told(id_of(entry_id), tenant_id, event["job_id"], event["run"], intern(event["event"]), data, of_batch)
 
 
 def id_of(text: bytes) -> StreamId:

@@ -24,6 +24,7 @@ class Told:
     event: str
     data: str
     """As JSON, for clients."""
+    batch_id: str | None = None
 
     @property
     def is_last(self) -> bool:

@@ -23,6 +23,7 @@ BODIES = {
     ("POST", "/v1/jobs"): {"text": "Water falls."},
     ("POST", "/v1/jobs/{job_id}/replay"): {"from": "fetch"},
     ("POST", "/v1/jobs/bulk-actions"): {"action": "retry", "filter": {}},
+    ("POST", "/v1/batches"): {"items": []},
 }
 PURGE = "?purge=true"
 OF_OPERATORS = {"stage": "fetch", "breaker_id": "none"}
@@ -92,13 +93,15 @@ def ask(api: Api, operation: Operation, headers: dict[str, str], **ids: str):
 
 
 def theirs(api: Api) -> dict[str, str]:
-    """The ids of a job that failed, and of a bulk action, of another tenant."""
+    """The ids of a job that failed, of a bulk action and of a batch, of another tenant."""
     key = api.bearer(tenant_id="theirs")
     job_id = api.client.post("/v1/jobs", json={"url": "https://example.org/"}, headers=key).json()["id"]
     api.fail(job_id)
     bulk = {"action": "retry", "ids": [job_id]}
     action_id = api.client.post("/v1/jobs/bulk-actions", json=bulk, headers=key).json()["id"]
-    return {"job_id": job_id, "action_id": action_id}
+    batch = {"items": [{"text": "Water falls."}]}
+    batch_id = api.client.post("/v1/batches", json=batch, headers=key).json()["id"]
+    return {"job_id": job_id, "action_id": action_id, "batch_id": batch_id}
 
 
 def test_the_walk_meets_all_there_is() -> None:
@@ -143,14 +146,14 @@ def test_the_scope_alone_is_enough(guarded: Api, operation: Operation) -> None:
 def test_what_is_another_tenants_is_not_found(guarded: Api, operation: Operation) -> None:
     answer = ask(guarded, operation, guarded.bearer(tenant_id="ours"), **theirs(guarded))
     assert answer.status_code == 404
-    unknown = dict.fromkeys(("job_id", "action_id"), "01a1fd20-974e-7463-a83b-e6c45a3d90b5")
+    unknown = dict.fromkeys(theirs(guarded), "01a1fd20-974e-7463-a83b-e6c45a3d90b5")
     never = ask(guarded, operation, guarded.bearer(tenant_id="ours"), **unknown)
     assert problem_of(never)["code"] == problem_of(answer)["code"]
 
 
 def test_what_is_another_tenants_is_not_listed_nor_acted_on(guarded: Api) -> None:
     ids, ours = theirs(guarded), guarded.bearer(tenant_id="ours")
-    for path in ("/v1/jobs", "/v1/dead-letters"):
+    for path in ("/v1/jobs", "/v1/dead-letters", "/v1/batches"):
         assert guarded.client.get(path, headers=ours).json()["items"] == []
     for meant in ({"ids": [ids["job_id"]]}, {"filter": {}}):
         bulk = {"action": "retry", "preview": True, **meant}

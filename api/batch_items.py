@@ -1,0 +1,125 @@
+"""The items of a batch: from the body of a request to wishes, a chunk at a time."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from api.errors import explained
+from api.keyless import NDJSON, is_json, is_lines
+from api.schemas import JobRequest
+from api.schemas_batches import BatchHeader, BatchRequest
+from orchestration.batches import Fault, Item, Receiver
+from pipeline.batches import Batch
+
+ITEMS_PER_CHUNK = 500
+MESSAGE_CHARS = 500
+INSTEAD_OF = {"pipeline": "stages", "stages": "pipeline", "not_before": "delay_s", "delay_s": "not_before"}
+"""Fields of which an item may give one: it takes the place of the other, too, where the batch gives that to all."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A body that is about to be read: what it says as a whole, and its items as they come."""
+
+    header: BatchHeader
+    """All but the items; a request that comes again has to say the same."""
+    raw: AsyncIterator[Any]
+    """An item each: what JSON made of it, or a line."""
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+    async def into(self, receiver: Receiver, tenant_id: str) -> Batch:
+        """Hand all items on, chunk by chunk. When that fails the batch is known to be cut off."""
+        try:
+            pending: list[Any] = []
+            async for item in self.raw:
+                pending.append(item)
+                if len(pending) == ITEMS_PER_CHUNK:
+                    await run_in_threadpool(self._hand_on, receiver.take, pending, tenant_id)
+                    pending = []
+            return await run_in_threadpool(self._hand_on, receiver.finish, pending, tenant_id)
+        except Exception:
+            await run_in_threadpool(receiver.cut_off)
+            raise
+
+    def _hand_on(self, to: Callable[[Sequence[Item]], T], raw: Sequence[Any], tenant_id: str) -> T:
+        return to([self._item(each, tenant_id) for each in raw])
+
+    def _item(self, raw: Any, tenant_id: str) -> Item:
+        said = raw if isinstance(raw, bytes) else json.dumps(raw, sort_keys=True).encode()
+        try:
+            given = json.loads(raw) if isinstance(raw, bytes) else raw
+        except (ValueError, RecursionError) as error:
+            return Item(said, _fault("invalid_json", f"this is not valid JSON: {error}"))
+        if not isinstance(given, dict):
+            return Item(said, _fault("invalid_request", "an item has to be an object"))
+        try:
+            request = JobRequest.model_validate(self._completed(given))
+        except ValidationError as error:
+            return Item(said, _fault("invalid_request", explained(error)))
+        return Item(said, request.submission(tenant_id))
+
+    def _completed(self, item: dict[str, Any]) -> dict[str, Any]:
+        """An item with what it leaves to the batch."""
+        replaced = {INSTEAD_OF[name] for name in INSTEAD_OF if item.get(name) is not None}
+        defaults = {name: value for name, value in self.defaults.items() if name not in replaced}
+        return {"lane": self.header.lane, **defaults, **item}
+
+
+async def intake_of(request: Request, query: BatchHeader) -> Intake:
+    """Begin to read a batch. Raises `RequestValidationError` or `HTTPException` for what is none."""
+    content_type = request.headers.get("content-type", "")
+    if is_lines(content_type):
+        return Intake(query, _lines(request))
+    if is_json(content_type):
+        return _of_document(await request.body())
+    raise HTTPException(415, f"Send the batch as application/json or as {NDJSON}.")
+
+
+def _of_document(body: bytes) -> Intake:
+    try:
+        document = json.loads(body)
+    except json.JSONDecodeError as error:
+        broken = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "", "ctx": {"error": error.msg}}
+        raise RequestValidationError([broken]) from None
+    except (UnicodeDecodeError, RecursionError):
+        raise HTTPException(400, "The body is not valid JSON.") from None
+    try:
+        asked = BatchRequest.model_validate(document)
+    except ValidationError as error:
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in error.errors()]) from None
+    header = asked.model_copy(update={"items": []})
+    return Intake(header, _each(asked.items), asked.defaults)
+
+
+async def _each(items: Sequence[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
+
+
+async def _lines(request: Request) -> AsyncIterator[bytes]:
+    """Lines that are not blank, each as soon as it is there."""
+    parts: list[bytes] = []
+    async for piece in request.stream():
+        parts.append(piece)
+        if b"\n" in piece:
+            *whole, rest = b"".join(parts).split(b"\n")
+            parts = [rest]
+            for line in whole:
+                if line.strip():
+                    yield line.strip()
+    if last := b"".join(parts).strip():
+        yield last
+
+
+def _fault(code: str, message: str) -> Fault:
+    """Half of a surrogate pair, which a field's name may have, cannot be written."""
+    return Fault(code, message[:MESSAGE_CHARS].encode(errors="replace").decode())

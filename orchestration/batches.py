@@ -1,0 +1,248 @@
+"""Batches: received item by item, launched in turn through a window, cancelled as a whole."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from math import ceil
+
+from celery import Celery
+
+from orchestration.canvas import FIRST_LAUNCH
+from orchestration.launch import launch, leave_to_keeper
+from orchestration.submit import Desk, Submission
+from pipeline import events
+from pipeline.batches import (
+    MAX_ITEMS,
+    NOTHING_READ,
+    Batch,
+    BatchAtWork,
+    BatchRecords,
+    BatchState,
+    Chunk,
+    NewBatch,
+    Rejection,
+    digest_of,
+)
+from pipeline.errors import (
+    AlreadyAnswered,
+    BatchNotFound,
+    BatchReceiving,
+    BrokerUnavailable,
+    IdempotencyKeyReused,
+    JobFinished,
+    JobNotFound,
+    MachineryFailed,
+    Refused,
+)
+from pipeline.events import Announcer
+from pipeline.idempotency import IdempotencyKey
+from pipeline.ids import StageKey, uuid7
+from pipeline.job import FIRST_RUN, Job, NewJob
+from stages.contract import Clock
+
+WINDOW = 1000
+"""Jobs of one batch that may be in the queues and in work at once."""
+LAUNCHES_PER_TURN = 400
+"""Of all batches; the keeper has a turn a second."""
+CANCELS_PER_TURN = 200
+AT_ONCE = 50
+"""Jobs that are admitted in one transaction, and left to the keeper's other ways if the broker goes away."""
+HELD_AT_ONCE = 400
+"""Held jobs that are cancelled in one transaction: with one moment, of which the keeper announces 500 at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an item cannot become a job."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a batch, as it was sent and as it was understood."""
+
+    said: bytes
+    wish: Submission | Fault
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDesk:
+    """Where batches are accepted and let go of."""
+
+    records: BatchRecords
+    jobs: Desk
+
+    def open(self, tenant_id: str, name: str | None, key: IdempotencyKey | None = None) -> "Receiver":
+        """Begin a batch, or go on with the one that the key names.
+
+        Raises `BatchReceiving` while another request sends it, `IdempotencyKeyReused`, or `MachineryFailed`.
+        """
+        now = self.jobs.clock.now()
+        new = NewBatch(str(uuid7(now, self.jobs.random)), tenant_id, name, now)
+        try:
+            return Receiver(self, self.records.open_batch(new, key), key)
+        except AlreadyAnswered as earlier:
+            batch = self.read(tenant_id, earlier.job_id)
+        if batch.state(now) is BatchState.RECEIVING:
+            raise BatchReceiving(batch.id)
+        return Receiver(self, batch, key)
+
+    def read(self, tenant_id: str, batch_id: str) -> Batch:
+        """A batch. Raises `BatchNotFound`."""
+        batch = self.records.batch(tenant_id, batch_id)
+        if batch is None:
+            raise BatchNotFound(batch_id)
+        return batch
+
+    def cancel(self, tenant_id: str, batch_id: str) -> Batch:
+        """Cancel what has not ended: jobs that wait to be launched now, the others by the keeper.
+
+        Raises `BatchNotFound`.
+        """
+        batch = self.records.cancel_batch(tenant_id, batch_id, self.jobs.clock.now())
+        if batch.is_cancelling:
+            while cancelled := self.records.cancel_held(batch.id, self.jobs.clock.now(), limit=HELD_AT_ONCE):
+                self.jobs.announcer.announce(*map(events.over, cancelled))
+        return self.read(tenant_id, batch_id)
+
+
+class Receiver:
+    """Takes the items of one batch in order. Skips those that an earlier request with the same key has sent."""
+
+    def __init__(self, desk: BatchDesk, batch: Batch, key: IdempotencyKey | None) -> None:
+        self._desk = desk
+        self._known = batch
+        self._key = key
+        self._seen = 0
+        self._digest = NOTHING_READ
+        self.is_replay = batch.sealed_at is not None
+        """Whether an earlier request has sent all items."""
+
+    def take(self, items: Sequence[Item], *, is_last: bool = False) -> None:
+        """Record the next items in one transaction.
+
+        Raises `BatchReceiving` or `BatchCancelled` when the batch does not take them, and `IdempotencyKeyReused` when
+        they are not those that the earlier request has sent.
+        """
+        first = max(self._seen, self._known.received)
+        unknown = list(self._unknown(items))
+        if self._known.sealed_at is None and (unknown or is_last):
+            self._desk.records.accept_many(self._known, self._chunk(first, unknown, is_last=is_last))
+
+    def finish(self, items: Sequence[Item] = ()) -> Batch:
+        """Record the last items and return the batch. Raises as `take`."""
+        self.take(items, is_last=True)
+        if self._seen < self._known.received:
+            raise self._other_request()
+        return self._desk.read(self._known.tenant_id, self._known.id)
+
+    def cut_off(self) -> None:
+        """Say that the request has ended before its time."""
+        with suppress(MachineryFailed):
+            self._desk.records.cut_off(self._known)
+
+    def _unknown(self, items: Sequence[Item]) -> Iterator[Item]:
+        """Those that were not received before."""
+        for item in items:
+            self._digest = digest_of(self._digest, item.said)
+            self._seen += 1
+            if self._seen == self._known.received and self._digest != self._known.digest:
+                raise self._other_request()
+            if self._seen > self._known.received:
+                if self._known.sealed_at is not None:
+                    raise self._other_request()
+                yield item
+
+    def _chunk(self, first: int, items: Sequence[Item], *, is_last: bool) -> Chunk:
+        desk = self._desk.jobs
+        now = desk.clock.now()
+        # In order, so that jobs are listed, launched and delivered in the order of the items.
+        ids = sorted(str(uuid7(now, desk.random)) for _ in items)
+        made = [self._made(item, index, ids[index - first], now) for index, item in enumerate(items, first)]
+        return Chunk(
+            first=first,
+            jobs=[each for each in made if isinstance(each, NewJob)],
+            rejections=[each for each in made if isinstance(each, Rejection)],
+            digest=self._digest,
+            at=desk.clock.now(),  # Storing contents takes its time.
+            is_last=is_last,
+        )
+
+    def _made(self, item: Item, index: int, job_id: str, now: datetime) -> NewJob | Rejection:
+        if index >= MAX_ITEMS:
+            return Rejection(index, "too_many_items", f"a batch has at most {MAX_ITEMS} items")
+        if isinstance(item.wish, Fault):
+            return Rejection(index, item.wish.code, item.wish.message)
+        try:
+            job = self._desk.jobs.prepare(item.wish, job_id, now)
+        except Refused as error:
+            return Rejection(index, error.code, str(error))
+        return replace(job, batch_id=self._known.id, batch_index=index)
+
+    def _other_request(self) -> IdempotencyKeyReused:
+        return IdempotencyKeyReused("" if self._key is None else self._key.name)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWork:
+    """What the keeper does about batches, a little at a time."""
+
+    records: BatchRecords
+    app: Celery
+    announcer: Announcer
+    clock: Clock
+
+    def turn(self) -> int:
+        """Launch and cancel some jobs; returns how many. Raises `MachineryFailed`."""
+        at_work = self.records.batches_at_work()
+        cancelled = sum(self._cancel(work) for work in at_work if work.is_cancelling)
+        return cancelled + self._launch([work for work in at_work if not work.is_cancelling])
+
+    def _launch(self, at_work: Sequence[BatchAtWork]) -> int:
+        """The same number of each batch, as far as its window allows; what one does not need others get."""
+        left = LAUNCHES_PER_TURN
+        for place, work in enumerate(at_work):
+            share = ceil(left / (len(at_work) - place))
+            left -= self._admit(work, min(share, WINDOW - work.in_flight))
+        return LAUNCHES_PER_TURN - left
+
+    def _admit(self, work: BatchAtWork, number: int) -> int:
+        admitted = 0
+        while admitted < number:
+            jobs = self.records.admit(work.id, limit=min(AT_ONCE, number - admitted))
+            if not jobs:
+                break
+            self._publish(jobs)
+            admitted += len(jobs)
+        return admitted
+
+    def _publish(self, jobs: Sequence[Job]) -> None:
+        for place, job in enumerate(jobs):
+            try:
+                launch(self.app, _first_of(job), job.stage_names, job.lane, number=FIRST_LAUNCH)
+            except BrokerUnavailable:
+                for unpublished in jobs[place:]:
+                    leave_to_keeper(self.records, _first_of(unpublished))
+                raise
+        self.announcer.announce(*map(events.queued, jobs))
+
+    def _cancel(self, work: BatchAtWork) -> int:
+        # Whoever was asked to may have died before all of them were.
+        held = self.records.cancel_held(work.id, self.clock.now(), limit=HELD_AT_ONCE)
+        self.announcer.announce(*map(events.over, held))
+        ids = self.records.unended_of(work, limit=CANCELS_PER_TURN)
+        for job_id in ids:
+            # It may have ended by itself.
+            with suppress(JobFinished, JobNotFound):
+                job = self.records.request_cancel(work.tenant_id, job_id, self.clock.now())
+                self.announcer.announce(events.over(job))
+        if not ids:
+            self.records.end_cancelling(work.id)
+        return len(held) + len(ids)
+
+
+def _first_of(job: Job) -> StageKey:
+    return StageKey(job.id, FIRST_RUN, job.stage_names[0])

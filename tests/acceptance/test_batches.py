@@ -1,0 +1,82 @@
+"""A batch through the whole stack: some items make no sense, the rest is launched, followed, cancelled, delivered."""
+
+import io
+import json
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+from tests.support.articles import ARTICLE
+from tests.support.hosts import OrderedOrigin
+from tests.support.origin import Reply
+from tests.support.sse import listen
+from tests.support.stack import LiveStack, Narrow
+from tests.support.waiting import until
+
+NDJSON = "application/x-ndjson"
+TEXT = "A lock lifts boats between two levels of water. The chamber fills through sluices in the upper gate. "
+
+
+def send(stack: LiveStack, items: list[dict[str, Any]], **params: str) -> Any:
+    body = "".join(json.dumps(item) + "\n" for item in items)
+    answer = stack.client.post("/v1/batches", content=body, params=params, headers={"Content-Type": NDJSON})
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def ended(stack: LiveStack, url: str, status: str) -> dict[str, Any]:
+    """The batch, once it has this status."""
+
+    def probe() -> dict[str, Any] | None:
+        view: dict[str, Any] = stack.client.get(url).json()
+        return view if view["status"] == status else None
+
+    return until(probe, within_s=90, what=f"{url} to be {status}")
+
+
+@pytest.mark.full
+@pytest.mark.timeout(240)
+def test_three_hundred_items_are_done_and_delivered_but_for_the_invalid_ones(
+    stack: LiveStack, origin: OrderedOrigin
+) -> None:
+    page = origin.on("/page", Reply(body=ARTICLE))
+    gone = origin.on("/gone", Reply(404))
+    good: dict[str, Any] = {"url": page, "pipeline": "extract"}
+    items = [{"nonsense": n} if n % 10 == 3 else {**good, "url": gone} if n % 10 == 7 else good for n in range(300)]
+    accepted = send(stack, items, name="three hundred")
+    assert (accepted["accepted"], accepted["rejected_total"]) == (270, 30)
+    assert [each["index"] for each in accepted["rejected"]] == list(range(3, 300, 10))
+
+    heard = list(listen(stack.client, f"{accepted['url']}/events"))
+    assert (heard[-1].event, heard[-1].data["status"], heard[-1].data["progress"]) == (
+        "batch.progress",
+        "finished",
+        100,
+    )
+    assert {one.data["batch_id"] for one in heard if one.event.startswith("job.")} == {accepted["id"]}
+    view = stack.client.get(accepted["url"]).json()
+    assert {state: count for state, count in view["counts"].items() if count} == {"succeeded": 240, "failed": 30}
+
+    lines = [json.loads(line) for line in stack.client.get(f"{view['url']}/results").text.splitlines()]
+    assert [line["index"] for line in lines] == [n for n in range(300) if n % 10 != 3]
+    assert {line["error"]["code"] for line in lines if line["error"]} == {"http_not_found"}
+    assert all(line["result"]["text"] for line in lines if line["index"] % 10 != 7)
+    archive = stack.client.get(f"{view['url']}/results", headers={"Accept": "application/zip"})
+    with ZipFile(io.BytesIO(archive.content)) as opened:
+        assert (len(opened.namelist()), opened.testzip()) == (270, None)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(240)
+def test_a_batch_is_cancelled_and_leaves_room_for_others(narrow: Narrow) -> None:
+    stack = narrow.stack
+    url = send(stack, [{"text": TEXT * 3, "pipeline": "extract"} for _ in range(300)])["url"]
+    urgent = stack.submit(text=TEXT, pipeline="extract", lane="urgent")
+    assert stack.wait(urgent)["status"] in {"succeeded", "failed"}
+    assert stack.client.get(url).json()["progress"] < 100
+    stack.client.delete(url)
+    view = ended(stack, url, "cancelled")
+    assert view["counts"]["cancelled"] > 0
+    assert sum(view["counts"].values()) == 300
+    assert (view["counts"]["queued"], view["counts"]["running"]) == (0, 0)
