@@ -1,5 +1,6 @@
 """Many jobs in one request."""
 
+import asyncio
 import io
 import json
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pipeline.batches import MAX_ITEMS, SHOWN_REJECTIONS, SILENCE
 from pipeline.errors import RecordsUnavailable
 from pipeline.ids import earliest_id, latest_id
 from pipeline.ports import JobFilter
-from tests.support.api import Api, problem_of
+from tests.support.api import MAX_BODY_BYTES, Api, problem_of
 
 UNKNOWN = "01a1fb67-1800-7226-b63c-5ab791b7584a"
 URL = "https://example.org/"
@@ -214,6 +215,45 @@ def test_what_cannot_be_read_is_refused(api: Api, media: str, body: bytes, statu
     assert api.records.log == []
 
 
+def send_pieces(api: Api, pieces: list[bytes], last: dict[str, Any]) -> list[dict[str, Any]]:
+    """Send lines piece by piece, as a server hands them on; returns what was answered."""
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/batches",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1:8000"), (b"content-type", NDJSON.encode())],
+    }
+    messages = [*({"type": "http.request", "body": piece, "more_body": True} for piece in pieces), last]
+    answer: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def reply(message: dict[str, Any]) -> None:
+        answer.append(message)
+
+    asyncio.run(api.client.app(scope, receive, reply))
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("rest", "last", "status"),
+    [
+        (b"x" * MAX_BODY_BYTES, {"type": "http.request", "body": b""}, 413),
+        (b"", {"type": "http.disconnect"}, 400),
+    ],
+    ids=["too long", "gone"],
+)
+def test_a_body_that_breaks_off_leaves_an_incomplete_batch(
+    api: Api, rest: bytes, last: dict[str, Any], status: int
+) -> None:
+    lines = [json.dumps(item).encode() + b"\n" for item in urls(ITEMS_PER_CHUNK + 2)]
+    assert send_pieces(api, [*lines, rest], last)[0]["status"] == status
+    (batch,) = api.client.get("/v1/batches").json()["items"]
+    assert (batch["status"], batch["accepted"]) == ("incomplete", ITEMS_PER_CHUNK)
+
+
 # sent again
 
 
@@ -313,7 +353,8 @@ def test_jobs_are_launched_by_the_keeper(api: Api) -> None:
     assert api.broker.all_waiting() == []
     assert turn(api) == 3
     jobs = jobs_of(api, url)
-    assert [message.id for message in api.broker.all_waiting()] == [f"{job['id']}:1:fetch:0:1" for job in jobs]
+    messages = sorted(message.id for message in api.broker.all_waiting())
+    assert messages == [f"{job['id']}:1:fetch:0:1" for job in jobs]
     assert [(event.kind, event.topic.batch_id) for event in api.announcer.told] == [
         ("job.queued", url.rpartition("/")[2])
     ] * 3

@@ -9,7 +9,8 @@ from orchestration.batches import AT_ONCE, LAUNCHES_PER_TURN, WINDOW, BatchWork
 from pipeline.batches import Batch
 from pipeline.errors import BrokerUnavailable, RecordsUnavailable
 from pipeline.job import JobState, Lane, NewJob, StageState, priority_of
-from tests.support.batches import full_batch
+from pipeline.terms import JobTerms
+from tests.support.batches import chunk_of, full_batch, jobs_of, open_batch
 from tests.support.jobs import STAGES
 from tests.support.runs import RunOffice
 from tests.support.tools import START
@@ -26,8 +27,8 @@ class BatchOffice(RunOffice):
         return full_batch(self.records.inner, number, **about)
 
     def launched(self) -> list[str]:
-        """Ids of the jobs whose first message is in the queue."""
-        return [message.kwargs["job_id"] for message in self.broker.all_waiting()]
+        """Ids of the jobs whose first message is in the queue, the oldest job first: several publish at once."""
+        return sorted(message.kwargs["job_id"] for message in self.broker.all_waiting())
 
 
 @pytest.fixture
@@ -67,6 +68,25 @@ def test_no_more_than_a_window_of_a_batch_is_in_flight(office: BatchOffice, monk
     assert office.work.turn() == 4
     assert office.launched() == [job.id for job in jobs[:14]]
     assert WINDOW >= 2 * LAUNCHES_PER_TURN
+
+
+def test_jobs_that_are_due_later_take_no_place_and_are_launched_then(
+    office: BatchOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.batches.WINDOW", 10)
+    batch = open_batch(office.records.inner)
+    later = jobs_of(batch, 10, terms=JobTerms(not_before=START + timedelta(seconds=60)))
+    at_once = jobs_of(batch, 10, first=10)
+    office.records.inner.accept_many(batch, chunk_of([*later, *at_once], is_last=True))
+    assert [office.work.turn(), office.work.turn()] == [10, 0]
+    assert office.launched() == [job.id for job in at_once]
+    for job in at_once:
+        office.world.do(job, *STAGES)
+    assert office.work.turn() == 0
+    office.clock.advance(60)
+    assert office.work.turn() == 10
+    assert office.launched() == [job.id for job in (*later, *at_once)]
+    office.world.do(later[0], *STAGES)
 
 
 def test_batches_share_a_turn_and_a_small_one_leaves_its_share(office: BatchOffice) -> None:
