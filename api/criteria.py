@@ -1,6 +1,7 @@
 """Which jobs are meant, in the words of a client: shared by listings and actions on many jobs."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -30,6 +31,7 @@ class Criteria(BaseModel):
     host: Annotated[Line, Field(max_length=MAX_HOST_CHARS)] | None = Field(
         default=None, description="Jobs whose URL has exactly this host."
     )
+    batch_id: UUID | None = Field(default=None, description="Jobs that came with this batch.")
     q: Searched | None = Field(default=None, description="Jobs whose URL, without its scheme, begins with this.")
     created_after: Moment | None = Field(default=None, description="Jobs submitted at or after this.")
     created_before: Moment | None = Field(default=None, description="Jobs submitted before this.")
@@ -48,4 +50,5 @@ class Criteria(BaseModel):
             created_after=self.created_after,
             created_before=self.created_before,
             discarded=discarded,
+            batch_id=None if self.batch_id is None else str(self.batch_id),
         )

@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import datetime
 from typing import Any
 from zipfile import ZipFile
 
@@ -15,6 +16,8 @@ from tests.support.stack import LiveStack, Narrow
 from tests.support.waiting import until
 
 NDJSON = "application/x-ndjson"
+SOON_S = 4.0
+"""The keeper launches what is due once a second."""
 TEXT = "A lock lifts boats between two levels of water. The chamber fills through sluices in the upper gate. "
 
 
@@ -25,6 +28,11 @@ def send(stack: LiveStack, items: list[dict[str, Any]], **params: str) -> Any:
     return answer.json()
 
 
+def late_by_s(job: dict[str, Any]) -> float:
+    due_at, started_at = (datetime.fromisoformat(job[name]) for name in ("not_before", "started_at"))
+    return (started_at - due_at).total_seconds()
+
+
 def ended(stack: LiveStack, url: str, status: str) -> dict[str, Any]:
     """The batch, once it has this status."""
 
@@ -33,6 +41,25 @@ def ended(stack: LiveStack, url: str, status: str) -> dict[str, Any]:
         return view if view["status"] == status else None
 
     return until(probe, within_s=90, what=f"{url} to be {status}")
+
+
+def results_of(stack: LiveStack, view: dict[str, Any]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stack.client.get(f"{view['url']}/results").text.splitlines()]
+
+
+def test_a_few_items_are_done_each_when_it_is_due(stack: LiveStack, origin: OrderedOrigin) -> None:
+    page, gone = origin.on("/page", Reply(body=ARTICLE)), origin.on("/gone", Reply(404))
+    items = [{"url": page, "delay_s": 2}, {"nonsense": 1}, {"url": gone}, {"html": ARTICLE, "tags": ["few"]}]
+    accepted = send(stack, [{"pipeline": "extract", **item} for item in items])
+    assert (accepted["accepted"], [each["index"] for each in accepted["rejected"]]) == (3, [1])
+    heard = list(listen(stack.client, f"{accepted['url']}/events"))
+    assert (heard[-1].event, heard[-1].data["status"]) == ("batch.progress", "finished")
+    assert [line["status"] for line in results_of(stack, accepted)] == ["succeeded", "failed", "succeeded"]
+    assert origin.order[-1] == "/page"
+    by_index = {job["batch_index"]: job for job in stack.client.get(f"{accepted['url']}/jobs").json()["items"]}
+    assert 0 <= late_by_s(by_index[0]) < SOON_S
+    (tagged,) = stack.client.get("/v1/jobs", params={"tag": "few", "batch_id": accepted["id"]}).json()["items"]
+    assert tagged == by_index[3]
 
 
 @pytest.mark.full
@@ -58,7 +85,7 @@ def test_three_hundred_items_are_done_and_delivered_but_for_the_invalid_ones(
     view = stack.client.get(accepted["url"]).json()
     assert {state: count for state, count in view["counts"].items() if count} == {"succeeded": 240, "failed": 30}
 
-    lines = [json.loads(line) for line in stack.client.get(f"{view['url']}/results").text.splitlines()]
+    lines = results_of(stack, view)
     assert [line["index"] for line in lines] == [n for n in range(300) if n % 10 != 3]
     assert {line["error"]["code"] for line in lines if line["error"]} == {"http_not_found"}
     assert all(line["result"]["text"] for line in lines if line["index"] % 10 != 7)

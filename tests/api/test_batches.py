@@ -372,6 +372,23 @@ def test_jobs_are_launched_by_the_keeper(api: Api) -> None:
         assert [job["id"] for job in listed] == [jobs[index]["id"] for index in found]
 
 
+def test_jobs_of_a_batch_are_found_among_all(api: Api) -> None:
+    view = send(api, urls(3)).json()
+    job_id = api.submit()
+    turn(api)
+    first, second, _ = jobs_of(api, view["url"])
+    for failed in (first["id"], second["id"], job_id):
+        api.fail(failed)
+    api.client.delete(f"/v1/dead-letters/{second['id']}")
+    of_batch = f"batch_id={view['id'].upper()}"
+    for path, found in {"jobs": [second, first], "dead-letters": [first]}.items():
+        items = api.client.get(f"/v1/{path}?{of_batch}&code=dns_failure").json()["items"]
+        assert [item.get("id", item.get("job_id")) for item in items] == [job["id"] for job in found]
+    bulk = {"action": "retry", "filter": {"batch_id": view["id"]}, "preview": True}
+    assert api.client.post("/v1/jobs/bulk-actions", json=bulk).json()["count"] == 1
+    assert problem_of(api.client.get("/v1/jobs?batch_id=x"))["errors"][0]["field"] == "batch_id"
+
+
 def test_jobs_of_a_batch_come_in_pages(api: Api) -> None:
     url = send(api, urls(3)).json()["url"]
     first = api.client.get(f"{url}/jobs?limit=2").json()

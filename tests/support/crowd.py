@@ -3,6 +3,7 @@
 from datetime import timedelta
 from random import Random
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, create_engine, insert, text
 
@@ -24,6 +25,8 @@ PLACES: dict[JobState, StageState] = {
 }
 STATES = (*[JobState.SUCCEEDED] * 90, *[JobState.FAILED] * 8, JobState.CANCELLED, JobState.QUEUED)
 HOSTS = 100
+BATCHED = 200
+"""Jobs of one batch; as many between two batches came one by one."""
 ONE_IN = 1000
 """How rare what is called rare is."""
 GAP = timedelta(milliseconds=30)
@@ -44,6 +47,11 @@ def fill(url: str, number: int) -> None:
     engine.dispose()
 
 
+def batch_of(number: int) -> str:
+    """The id of the batch that a job came with."""
+    return str(UUID(int=number // BATCHED))
+
+
 def _job(number: int, random: Random) -> NewJob:
     is_rare = number % ONE_IN == ONE_IN // 2
     created_at = START + number * GAP
@@ -59,6 +67,7 @@ def _job(number: int, random: Random) -> NewJob:
         created_at=created_at,
         deadline_at=created_at + timedelta(days=1),
         terms=JobTerms(("rare", "common") if is_rare else ("common",) if number % 2 else ()),
+        batch_id=batch_of(number) if number // BATCHED % 2 else None,
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from orchestration.storage.records import SqlRecords
 from pipeline.job import JobState, Lane
 from pipeline.ports import JobFilter
-from tests.support.crowd import GAP, fill
+from tests.support.crowd import BATCHED, GAP, batch_of, fill
 from tests.support.databases import postgresql_url, sqlite_url
 from tests.support.jobs import TENANT
 from tests.support.tools import START
@@ -35,6 +35,9 @@ FILTERS: list[dict[str, Any]] = [
     {"created_after": START + timedelta(minutes=1), "created_before": START + timedelta(minutes=2)},
     {"states": (JobState.FAILED,), "discarded": False},
     {"url": "host-"},
+    {"batch_id": batch_of(BATCHED)},
+    {"batch_id": batch_of(BATCHED), "states": (JobState.FAILED,)},
+    {"batch_id": batch_of(0)},
 ]
 
 
