@@ -17,6 +17,10 @@ PipelineError
 ├── BatchNotFound         no such batch for this tenant
 ├── BatchReceiving        another request is sending the items of this batch
 ├── BatchCancelled        the batch takes no more items
+├── WebhookNotFound       no such endpoint for this tenant
+├── DeliveryNotFound      the endpoint has no such delivery
+├── WebhookDisabled       nothing is sent to the endpoint until it is enabled
+├── NoSecretKey           secrets cannot be kept, as there is no key to encrypt them with
 ├── InputExpired          what a stage would read is not kept any more, or never was
 ├── PayloadLost           a stored payload cannot be used
 │   ├── PayloadMissing
@@ -169,6 +173,42 @@ class BatchCancelled(PipelineError):
 
     def __init__(self, batch_id: str) -> None:
         super().__init__(f"batch {batch_id} was cancelled")
+
+
+class WebhookNotFound(PipelineError):
+    """There is no such endpoint."""
+
+    code = "webhook_not_found"
+
+    def __init__(self, webhook_id: str) -> None:
+        super().__init__(f"there is no webhook {webhook_id}")
+
+
+class DeliveryNotFound(PipelineError):
+    """The endpoint has no such delivery."""
+
+    code = "delivery_not_found"
+
+    def __init__(self, delivery_id: str) -> None:
+        super().__init__(f"there is no delivery {delivery_id}")
+
+
+class WebhookDisabled(PipelineError):
+    """Nothing is sent to the endpoint."""
+
+    code = "webhook_disabled"
+
+    def __init__(self, webhook_id: str) -> None:
+        super().__init__(f"webhook {webhook_id} is disabled; enable it first")
+
+
+class NoSecretKey(PipelineError):
+    """There is no key to encrypt secrets with."""
+
+    code = "no_secret_key"
+
+    def __init__(self) -> None:
+        super().__init__("secrets cannot be kept here until an operator sets PENSTOCK_SECRET_KEY")
 
 
 class InputExpired(PipelineError):

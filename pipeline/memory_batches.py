@@ -23,10 +23,11 @@ from pipeline.job import FIRST_RUN, Job, JobState, StageState
 from pipeline.memory_bulk import MemoryBulk
 from pipeline.memory_jobs import KeptJob, new_job, new_stage
 from pipeline.memory_runs import MemoryRuns
+from pipeline.memory_webhooks import MemoryWebhooks
 from stages.contract import Clock
 
 
-class MemoryBatches(MemoryBulk, MemoryRuns):
+class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
     """Receiving batches, and handing out the jobs that they hold back."""
 
     def __init__(self, clock: Clock) -> None:
@@ -150,7 +151,7 @@ class MemoryBatches(MemoryBulk, MemoryRuns):
     def _keep(self, batch_id: str, chunk: Chunk) -> None:
         for job in chunk.jobs:
             stages = [new_stage(job.id, FIRST_RUN, name, position) for position, name in enumerate(job.stages)]
-            self._kept[job.id] = KeptJob(new_job(job), stages, job.created_at, job.lane)
+            self._kept[job.id] = KeptJob(new_job(job), stages, job.created_at, job.lane, at_end=self._tell)
             delay_s = job.due_in_s(chunk.at)
             self._held_jobs[batch_id][job.id] = self._now_s() + delay_s if delay_s else 0.0
 

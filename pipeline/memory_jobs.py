@@ -1,5 +1,6 @@
 """What the records in memory keep of a job: its record, and of each stage what only the records look at."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -102,6 +103,8 @@ class KeptJob:
     is_forgotten: bool = False
     """Whether only results are kept of what its stages made."""
     past: list["KeptJob"] = field(default_factory=list)
+    at_end: Callable[[Job], None] = lambda _job: None
+    """Told when a run ends."""
 
     def stage(self, key: StageKey) -> KeptStage | None:
         stages = (stage for run in self.runs for stage in run.stages)
@@ -119,6 +122,8 @@ class KeptJob:
         if self.job.state not in job_sources(target):
             raise IllegalTransition(f"a job cannot go from {self.job.state} to {target}")
         self.job = replace(self.job, state=target, **changes)
+        if target.is_terminal:
+            self.at_end(self.job)
 
     def fail(self, error: JobError, at: datetime) -> None:
         self.become(JobState.FAILED, error=error, finished_at=at)

@@ -43,7 +43,7 @@ class MemoryRecords(MemoryBatches, MemoryKeeping, MemoryRetention, MemoryApiKeys
             stages = [new_stage(job.id, FIRST_RUN, name, position) for position, name in enumerate(job.stages)]
             due_at_s = self._now_s() + job.delay_s if job.delay_s else 0.0
             stages[0].launch(self._now_s(), not_before_s=due_at_s)
-            self._kept[job.id] = KeptJob(new_job(job), stages, job.created_at, job.lane)
+            self._kept[job.id] = KeptJob(new_job(job), stages, job.created_at, job.lane, at_end=self._tell)
 
     def unlaunch(self, key: StageKey) -> None:
         """Say that the message counted as launched was not published."""

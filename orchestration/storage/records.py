@@ -19,6 +19,7 @@ from orchestration.storage import records_runs as runs
 from orchestration.storage.batch_records import SqlBatches
 from orchestration.storage.engine import PATIENCE_S, Database
 from orchestration.storage.migrate import current_revision
+from orchestration.storage.records_webhooks import SqlWebhooks
 from orchestration.storage.schema import REVISION
 from pipeline.bulk import BulkAction, BulkFailure, BulkItem, BulkPage, NewBulkAction
 from pipeline.errors import RecordsUnavailable
@@ -31,7 +32,7 @@ from pipeline.queues import Running, Worker
 from pipeline.runs import NewRun, RunSummary
 
 
-class SqlRecords(SqlBatches):
+class SqlRecords(SqlBatches, SqlWebhooks):
     """`Records` in SQLite or PostgreSQL.
 
     `url` is `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; `pool_size` is how many connections are kept open,

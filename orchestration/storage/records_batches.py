@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from orchestration.storage import records_keys as keys
+from orchestration.storage import records_outbox as outbox
 from orchestration.storage.records_moves import LAUNCHED_AGAIN, NOT_HELD
 from orchestration.storage.rows import AnyRow, held_stage_values, job_from, job_values, run_values, tag_values
 from orchestration.storage.schema import batches, held_jobs, job_tags, jobs, runs, stages
@@ -203,10 +204,13 @@ def cancel_held(connection: Connection, batch_id: str, at: datetime, limit: int)
     # key_share, as where a single job is locked.
     locked = select(jobs.c.id).where(is_held).order_by(jobs.c.id).with_for_update(key_share=True)
     ids = list(connection.scalars(locked))
+    if not ids:
+        return []
     cancelled = {"state": JobState.CANCELLED, "finished_at": at}
     connection.execute(_CANCEL_STAGES, {"ids": ids, "finished_at": at})
     connection.execute(update(runs).where(runs.c.job_id.in_(ids), runs.c.run == FIRST_RUN).values(cancelled))
     connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(cancelled))
+    outbox.tell(connection, ids, FIRST_RUN, JobState.CANCELLED, at)
     return _jobs(connection, ids)
 
 

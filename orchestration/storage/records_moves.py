@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, and_, bindparam, null, select, update
 
+from orchestration.storage import records_outbox as outbox
 from orchestration.storage.rows import AnyRow, Values, claim_document, error_document
 from orchestration.storage.schema import attempts, jobs, runs, stages
 from orchestration.storage.types import now_s
@@ -110,10 +111,11 @@ def end_job(
     error: JobError | None = None,
     result: Claim | None = None,
 ) -> None:
-    """Run and job end."""
+    """Run and job end, and the webhooks of the tenant will be told."""
     values = {"finished_at": at, "error": error_document(error), "result": claim_document(result)}
     sought = {"error_code": error and error.code, "error_stage": error and error.stage}
     _move_job(connection, job_id, run, target, values, **sought)
+    outbox.tell(connection, [job_id], run, target, at)
 
 
 def _move_job(

@@ -25,8 +25,9 @@ from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
 from pipeline.runs import RunOrigin
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
+from pipeline.webhooks import DeliveryState
 
-REVISION = "0009"
+REVISION = "0010"
 """The migration that makes this schema."""
 
 metadata = MetaData(
@@ -254,6 +255,48 @@ held_jobs = Table(
     ForeignKeyConstraint(["batch_id"], ["batch.id"], ondelete="CASCADE"),
 )
 
+webhooks = Table(
+    "webhook",
+    metadata,
+    Column("id", JOB_ID, nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", DOCUMENT, nullable=False),
+    Column("description", Text),
+    Column("enabled", Boolean, nullable=False),
+    Column("disabled_reason", String(16)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("previous_sealed", Text),
+    Column("previous_until", UtcDateTime),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", UtcDateTime),
+    Column("paused_until", Double, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+
+deliveries = Table(
+    "webhook_delivery",
+    metadata,
+    Column("id", JOB_ID, nullable=False),
+    Column("webhook_id", JOB_ID, nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("event", String(32), nullable=False),
+    # Of a test there are none.
+    Column("job_id", JOB_ID),
+    Column("run", Integer),
+    Column("state", state_of(DeliveryState), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("lease_until", Double),
+    Column("tries", DOCUMENT, nullable=False),
+    PrimaryKeyConstraint("id"),
+    ForeignKeyConstraint(["webhook_id"], ["webhook.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["job_id"], ["job.id"], ondelete="CASCADE"),
+)
+
 
 def _partial(name: str, table: Table, condition: str, *columns: str) -> Index:
     where = text(condition)
@@ -289,3 +332,9 @@ _partial("ix_job_batch_state", jobs, "batch_id IS NOT NULL", "tenant_id", "batch
 Index("ix_batch_tenant", batches.c.tenant_id, batches.c.id)
 Index("ix_held_job_due", held_jobs.c.batch_id, held_jobs.c.not_before, held_jobs.c.job_id)
 _partial("ix_bulk_item_waiting", bulk_items, "outcome IS NULL", "action_id", "job_id")
+Index("ix_webhook_tenant", webhooks.c.tenant_id, webhooks.c.id)
+# In this order it also finds the deliveries of a job that is erased.
+Index("ix_webhook_delivery_run", deliveries.c.job_id, deliveries.c.run, deliveries.c.webhook_id, unique=True)
+Index("ix_webhook_delivery_webhook", deliveries.c.webhook_id, deliveries.c.id)
+Index("ix_webhook_delivery_created", deliveries.c.created_at)
+_partial("ix_webhook_delivery_pending", deliveries, "state = 'pending'", "webhook_id", "due_at")

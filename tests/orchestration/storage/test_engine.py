@@ -251,11 +251,11 @@ STATEMENTS = {
     "complete extract": 4,
     "claim store": 4,
     "renew store": 1,
-    "complete store": 6,
+    "complete store": 7,
     "claim": 5,
     "release": 2,
     "claim again": 3,
-    "fail": 6,
+    "fail": 7,
 }
 
 
