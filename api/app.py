@@ -8,12 +8,27 @@ from fastapi import FastAPI
 from api import errors, openapi, repeats
 from api.auth import Gate
 from api.body_limit import BodyLimit
-from api.routes import artifacts, batches, breakers, bulk, dead_letters, events, health, jobs, metrics, queues, runs
+from api.routes import (
+    artifacts,
+    batches,
+    breakers,
+    bulk,
+    dead_letters,
+    events,
+    health,
+    jobs,
+    metrics,
+    queues,
+    runs,
+    webhooks,
+)
 from api.security_headers import SecurityHeaders
 from api.streaming import StreamingApp
 from orchestration.wiring import Wiring
 from pipeline.errors import AlreadyAnswered
 
+ROUTES = (jobs, artifacts, events, runs, dead_letters, bulk, batches, webhooks, queues, breakers, health, metrics)
+"""In the order in which they are described."""
 DESCRIPTION = """Turns web pages and documents into clean text and summaries, as durable background jobs.
 
 Submit a job, get 202 at once, read its state until it has ended, then fetch the result.
@@ -44,7 +59,7 @@ def create_app(wiring: Wiring) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     errors.install(app)
     app.exception_handler(AlreadyAnswered)(repeats.answer_again)
-    for routes in (jobs, artifacts, events, runs, dead_letters, bulk, batches, queues, breakers, health, metrics):
+    for routes in ROUTES:
         app.include_router(routes.router)
     openapi.describe(app)
     return app

@@ -17,6 +17,7 @@ from pipeline.definition import DEFAULT_PIPELINE
 from pipeline.job import Attempt, Job, JobError, JobState, Lane, StageRecord, StageState
 from pipeline.ports import JobFilter, Page
 from pipeline.terms import MAX_AHEAD, Schedule
+from pipeline.webhooks import DeliveryPage, WebhookPage
 from stages.contract import Options, Processing
 
 MAX_URL_CHARS = 8_192
@@ -239,7 +240,7 @@ class PageQuery(BaseModel):
         """What the page before ended with."""
         return None if self.cursor is None else str(self.cursor)
 
-    def after(self, page: Page | BulkPage | BatchPage, path: str) -> str | None:
+    def after(self, page: Page | BulkPage | BatchPage | WebhookPage | DeliveryPage, path: str) -> str | None:
         """Where the page after this one is; None when this is the last one."""
         if not page.more:
             return None

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
-from pipeline.batches import BatchRecords
 from pipeline.errors import PayloadsUnavailable
 from pipeline.ports import Payloads, Retention
+from pipeline.webhooks import DELIVERIES_KEPT, WebhookRecords
 from stages.contract import Clock
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Retirement:
     """What the keeper does about retention, a little at a time."""
 
     def __init__(
-        self, records: BatchRecords, payloads: Payloads, clock: Clock, older: Retention, *, orphan_grace_s: float
+        self, records: WebhookRecords, payloads: Payloads, clock: Clock, older: Retention, *, orphan_grace_s: float
     ) -> None:
         """An object may be without a row for `orphan_grace_s`: content is stored before its job is recorded."""
         self._records = records
@@ -83,6 +83,7 @@ class Retirement:
         before = now - timedelta(seconds=self._older.results_s)
         forgotten = self._records.forget_bulk(before=before) + self._records.forget_batches(before=before)
         forgotten += self._records.forget_workers()
+        forgotten += self._records.forget_deliveries(before=now - DELIVERIES_KEPT)
         if not self._is_trusted(now):
             return forgotten
         self._round = self._payloads.jobs(older_than_s=self._orphan_grace_s)

@@ -1,5 +1,6 @@
-"""What the processes of a deployment run: a worker of one stage, the keeper."""
+"""What the processes of a deployment run: a worker of one stage, the keeper, the sender to webhooks."""
 
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,9 @@ from orchestration.gate import QueueGate
 from orchestration.settings import Settings
 from orchestration.telemetry import configure_logging
 from orchestration.wiring import Wiring
+from pipeline.errors import NoSecretKey
+
+log = logging.getLogger(__name__)
 
 
 def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -> None:
@@ -66,11 +70,30 @@ def _hand_over_at_shutdown(wiring: Wiring, grace_s: float) -> None:
 def run_keeper(settings: Settings) -> None:
     """Keep house until SIGTERM or SIGINT."""
     configure_logging(settings.log_level, "keeper")
+    stop = _stopped_by_signal()
+    with closing(Wiring(settings)) as wiring:
+        wiring.keeper.run(stop)
+
+
+def run_webhooks(settings: Settings) -> None:
+    """Send to webhooks until SIGTERM or SIGINT; then finish what is being sent."""
+    configure_logging(settings.log_level, "webhooks")
+    stop = _stopped_by_signal()
+    with closing(Wiring(settings)) as wiring:
+        try:
+            dispatcher = wiring.dispatcher()
+        except NoSecretKey as error:
+            log.info("there are no webhooks: %s", error)
+            stop.wait()
+        else:
+            dispatcher.run(stop)
+
+
+def _stopped_by_signal() -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with closing(Wiring(settings)) as wiring:
-        wiring.keeper.run(stop)
+    return stop
 
 
 def _keep_logging(**_kwargs: object) -> None:

@@ -22,7 +22,9 @@ MAX_SOCKET_PATH = 100
 class Settings(BaseSettings):
     """Configuration of one process. Frozen, validated at start, secrets masked."""
 
-    model_config = SettingsConfigDict(env_prefix="PENSTOCK_", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PENSTOCK_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     # where things are
     data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("penstock"))
@@ -37,6 +39,10 @@ class Settings(BaseSettings):
     """Payload store; a folder in `data_dir` when unset."""
     catalog: str = "pipeline.definition:CATALOG"
     """`module:name` of the pipelines on offer; point it at your own to add stages without changing this package."""
+
+    # secrets
+    secret_key: SecretStr | None = Field(default=None, min_length=32)
+    """Encrypts the secrets of webhooks in the database; a file in `data_dir` when unset and the stack is embedded."""
 
     # fetching
     allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
@@ -137,6 +143,11 @@ class Settings(BaseSettings):
     def payload_root(self) -> Path:
         """The folder of the payload store."""
         return self.payload_dir or self.data_dir / "payloads"
+
+    @property
+    def secret_key_file(self) -> Path:
+        """The key of an embedded stack that was given none."""
+        return self.data_dir / "secret.key"
 
     @property
     def socket_path(self) -> Path:

@@ -22,9 +22,11 @@ from orchestration.outbound.breakers_overview import BreakerDesk
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
 from orchestration.outbound.llm import OpenAiChat
+from orchestration.outbound.post import GuardedPost
 from orchestration.queues import Queues, answering, queues_of
 from orchestration.retention import Retirement
 from orchestration.runs import Reruns
+from orchestration.sealing import sealer_of
 from orchestration.settings import Settings
 from orchestration.storage.engine import PATIENCE_S
 from orchestration.storage.payload_folder import PayloadFolder
@@ -35,6 +37,9 @@ from orchestration.streams.hub import Hub
 from orchestration.submit import Desk
 from orchestration.tasks import register_tasks
 from orchestration.transport.urls import Target, read_url
+from orchestration.webhooks.desk import WebhookDesk
+from orchestration.webhooks.dispatcher import Dispatcher
+from orchestration.webhooks.sender import Sender
 from pipeline.attempt import Services
 from pipeline.clock import SystemClock
 from pipeline.composition import Catalog
@@ -154,6 +159,18 @@ class Wiring:
     def queue_desk(self) -> QueueDesk:
         """For processes that operators ask."""
         return QueueDesk(self.catalog, self.records, self.queues, self.clock)
+
+    @cached_property
+    def webhooks(self) -> WebhookDesk:
+        """For processes that are asked for webhooks."""
+        return WebhookDesk(self.records, lambda: sealer_of(self.settings), self.clock, self.random)
+
+    def dispatcher(self) -> Dispatcher:
+        """For the process that sends to webhooks. Raises `NoSecretKey`."""
+        settings = self.settings
+        post = GuardedPost(user_agent=settings.user_agent, allow_networks=settings.allow_networks)
+        sender = Sender(self.records, post, sealer_of(settings), self.clock, self.random)
+        return Dispatcher(self.records, sender.send, self.random)
 
     @cached_property
     def keeper(self) -> Keeper:

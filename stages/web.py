@@ -84,8 +84,10 @@ def rate_limit_delay_s(headers: Mapping[str, str], now: datetime) -> float:
     return DEFAULT_RATE_LIMIT_DELAY_S if delay_s is None else delay_s
 
 
-def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The wait that a Retry-After header asks for, in seconds from 0 to 15 minutes; None without a valid one.
+def retry_after_s(headers: Mapping[str, str], now: datetime, *, at_most_s: float = MAX_RETRY_AFTER_S) -> float | None:
+    """The wait that a Retry-After header asks for, in seconds from 0 to 15 minutes, or to `at_most_s`.
+
+    None without a valid one.
 
     Takes both forms of RFC 9110, section 10.2.3. Header names are in lower case.
 
@@ -103,7 +105,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     """
     value = headers.get("retry-after", "").strip()
     delay_s = float(value) if re.fullmatch(r"[0-9]{1,18}", value) else _seconds_until(value, now)
-    return None if delay_s is None else min(max(delay_s, 0.0), MAX_RETRY_AFTER_S)
+    return None if delay_s is None else min(max(delay_s, 0.0), at_most_s)
 
 
 def _seconds_until(http_date: str, now: datetime) -> float | None:

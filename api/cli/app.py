@@ -94,7 +94,7 @@ def purge(job: JobId) -> None:
 
 @app.command()
 def up(host: Host = None, port: Port = None) -> None:
-    """Run the whole stack on this machine: broker, API, a worker for each stage, keeper. Ctrl-C stops it."""
+    """Run the whole stack on this machine: broker, API, a worker for each stage, keeper, webhooks. Ctrl-C stops it."""
     from api.cli.up import run_up
 
     guarded(lambda: run_up(settings_with(api_host=host, api_port=port)))
@@ -127,6 +127,14 @@ def keeper() -> None:
     from orchestration.roles import run_keeper
 
     guarded(lambda: run_keeper(settings_with()))
+
+
+@app.command()
+def webhooks() -> None:
+    """Send to webhooks how jobs ended."""
+    from orchestration.roles import run_webhooks
+
+    guarded(lambda: run_webhooks(settings_with()))
 
 
 @app.command()

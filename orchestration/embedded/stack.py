@@ -16,7 +16,7 @@ from orchestration.embedded import server
 from orchestration.embedded.children import Program, fork, has_exited
 from orchestration.embedded.datadir import DataDir, StackNote
 from orchestration.embedded.lifeline import Lifeline
-from orchestration.roles import run_keeper, run_worker
+from orchestration.roles import run_keeper, run_webhooks, run_worker
 from orchestration.settings import Settings
 from orchestration.storage.migrate import migrate
 from orchestration.wiring import Wiring, load_catalog
@@ -100,7 +100,11 @@ class Stack:
     def _programs(self) -> list[Program]:
         catalog = load_catalog(self._settings.catalog)
         workers = [Program(f"worker-{stage}", partial(run_worker, self._settings, stage)) for stage in catalog.stages]
-        return [*self._extra, *workers, Program("keeper", partial(run_keeper, self._settings))]
+        others = [
+            Program("keeper", partial(run_keeper, self._settings)),
+            Program("webhooks", partial(run_webhooks, self._settings)),
+        ]
+        return [*self._extra, *workers, *others]
 
     def _fork(self, program: Program) -> None:
         self._children[fork(program, self._lifeline, self._log_file(program))] = program

@@ -6,6 +6,7 @@ from itertools import chain
 
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import SecretStr
 from starlette.routing import Route
 
 from api.app import create_app
@@ -17,6 +18,8 @@ from tests.support.api import Api, problem_of
 
 OF_ALL_TENANTS = ("/metrics", "/v1/queues", "/v1/workers", "/v1/breakers")
 """Where these paths begin; what is below them belongs to the operators."""
+OF_ADMINS = (*OF_ALL_TENANTS, "/v1/webhooks")
+"""Read by the scope `admin`, too; URLs of webhooks may hold tokens. What was delivered holds none."""
 PAGES = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 """Any key opens them."""
 BODIES = {
@@ -24,6 +27,8 @@ BODIES = {
     ("POST", "/v1/jobs/{job_id}/replay"): {"from": "fetch"},
     ("POST", "/v1/jobs/bulk-actions"): {"action": "retry", "filter": {}},
     ("POST", "/v1/batches"): {"items": []},
+    ("POST", "/v1/webhooks"): {"url": "https://receiver.example/hook"},
+    ("PATCH", "/v1/webhooks/{webhook_id}"): {"enabled": True},
 }
 PURGE = "?purge=true"
 OF_OPERATORS = {"stage": "fetch", "breaker_id": "none"}
@@ -80,7 +85,7 @@ every_of_one = pytest.mark.parametrize("operation", OF_ONE, ids=str)
 
 @pytest.fixture
 def guarded(monkeypatch: pytest.MonkeyPatch) -> Api:
-    api = Api(monkeypatch, api_auth="required")
+    api = Api(monkeypatch, api_auth="required", secret_key=SecretStr("k" * 32))
     # A stream that is let in would not end.
     api.hub.close()
     return api
@@ -93,15 +98,18 @@ def ask(api: Api, operation: Operation, headers: dict[str, str], **ids: str):
 
 
 def theirs(api: Api) -> dict[str, str]:
-    """The ids of a job that failed, of a bulk action and of a batch, of another tenant."""
+    """The ids of a job that failed, of a bulk action, a batch and a webhook that was told, of another tenant."""
     key = api.bearer(tenant_id="theirs")
+    webhook = api.client.post("/v1/webhooks", json={"url": "https://receiver.example/hook"}, headers=key).json()
     job_id = api.client.post("/v1/jobs", json={"url": "https://example.org/"}, headers=key).json()["id"]
     api.fail(job_id)
     bulk = {"action": "retry", "ids": [job_id]}
     action_id = api.client.post("/v1/jobs/bulk-actions", json=bulk, headers=key).json()["id"]
     batch = {"items": [{"text": "Water falls."}]}
     batch_id = api.client.post("/v1/batches", json=batch, headers=key).json()["id"]
-    return {"job_id": job_id, "action_id": action_id, "batch_id": batch_id}
+    (delivery,) = api.client.get(webhook["deliveries_url"], headers=key).json()["items"]
+    told = {"webhook_id": webhook["id"], "delivery_id": delivery["id"]}
+    return {"job_id": job_id, "action_id": action_id, "batch_id": batch_id, **told}
 
 
 def test_the_walk_meets_all_there_is() -> None:
@@ -112,8 +120,16 @@ def test_the_walk_meets_all_there_is() -> None:
 
 def test_what_reads_needs_read_and_what_changes_does_not() -> None:
     for operation in OF_API:
-        if not operation.path.startswith(OF_ALL_TENANTS):
+        if not operation.path.startswith(OF_ADMINS):
             assert (operation.scope == "read") == (operation.method == "GET"), operation
+
+
+def test_webhooks_are_for_administrators_but_what_was_delivered_may_be_read() -> None:
+    needed = {(operation.method, operation.path): operation.scope for operation in OF_API}
+    of_webhooks = {key: scope for key, scope in needed.items() if key[1].startswith("/v1/webhooks")}
+    assert of_webhooks.pop(("GET", "/v1/webhooks/{webhook_id}/deliveries")) == "read"
+    assert len(of_webhooks) > 7
+    assert set(of_webhooks.values()) == {"admin"}
 
 
 @every
@@ -153,7 +169,7 @@ def test_what_is_another_tenants_is_not_found(guarded: Api, operation: Operation
 
 def test_what_is_another_tenants_is_not_listed_nor_acted_on(guarded: Api) -> None:
     ids, ours = theirs(guarded), guarded.bearer(tenant_id="ours")
-    for path in ("/v1/jobs", "/v1/dead-letters", "/v1/batches"):
+    for path in ("/v1/jobs", "/v1/dead-letters", "/v1/batches", "/v1/webhooks"):
         assert guarded.client.get(path, headers=ours).json()["items"] == []
     for meant in ({"ids": [ids["job_id"]]}, {"filter": {}}):
         bulk = {"action": "retry", "preview": True, **meant}

@@ -14,6 +14,7 @@ from pipeline.runs import NewRun
 from tests.support.bench import Watched
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, new_job
 from tests.support.tools import ManualClock
+from tests.support.webhooks import new_webhook
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
 OLDER = Retention(results_s=30 * DAY_S, intermediates_s=DAY_S, dead_letters_s=90 * DAY_S)
@@ -204,6 +205,23 @@ def test_old_keys_go_a_thousand_a_turn(attic: Attic, has_store: bool) -> None:
     assert attic.turns() == 0
     attic.clock.advance(DAY_S)
     assert [attic.retirement.turn() for _ in range(3)] == [KEYS_PER_TURN, 1, 0]
+
+
+def test_deliveries_to_webhooks_go_after_thirty_days(attic: Attic) -> None:
+    webhook = new_webhook()
+    attic.records.inner.add_webhook(webhook)
+    attic.failed()
+
+    def kept() -> int:
+        return len(attic.records.inner.deliveries(TENANT, webhook.id, before=None, limit=9).deliveries)
+
+    attic.turns()
+    attic.clock.advance(30 * DAY_S)
+    attic.turns()
+    assert kept() == 1
+    attic.clock.advance(ROUND_S)
+    attic.turns()
+    assert kept() == 0
 
 
 def test_without_the_records_nothing_goes(attic: Attic) -> None:

@@ -11,6 +11,7 @@ SECRETS = {
     "PENSTOCK_DATABASE_URL": "postgresql://penstock:hunter2@db/penstock",
     "PENSTOCK_BROKER_URL": "redis://:hunter2@redis:6379/0",
     "PENSTOCK_LLM_API_KEY": "sk-hunter2",
+    "PENSTOCK_SECRET_KEY": "hunter2" * 6,
 }
 
 
@@ -84,6 +85,7 @@ def test_networks_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch, value:
         ("FETCH_MAX_WIRE_BYTES", "-1"),
         ("FETCH_MAX_REDIRECTS", "-1"),
         ("LEASE_S", "1.9"),
+        ("SECRET_KEY", "hunter2"),
         ("JOB_DEADLINE_S", "0"),
         ("IO_CONCURRENCY", "0"),
         ("CPU_CONCURRENCY", "0"),
