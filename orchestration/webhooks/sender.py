@@ -15,6 +15,8 @@ from pipeline.webhooks import Parcel, WebhookRecords, document
 from stages.contract import Clock, Scope, StageError
 from stages.web import retry_after_s
 
+GIVEN_UP_AFTER_S = TIMEOUT_S + 2
+"""From the beginning of a try, the look at the records included: nobody else may have claimed it by then."""
 UNREADABLE = "secret_unreadable"
 """The secret was encrypted by another key than the one of now; a new one has to be made."""
 
@@ -41,10 +43,12 @@ class Sender:
 
         Whoever dies in between has it sent again, with the same id.
         """
+        scope = Scope(self.clock, self.clock.monotonic() + GIVEN_UP_AFTER_S)
         job = self._job(parcel)
         if job is None and parcel.delivery.job_id is not None:
             return None
-        verdict = self._try(parcel, json.dumps(document(parcel.delivery, job), separators=(",", ":")))
+        body = json.dumps(document(parcel.delivery, job), separators=(",", ":"))
+        verdict = self._try(parcel, body, scope)
         self.records.settle(parcel, verdict)
         return verdict
 
@@ -54,20 +58,19 @@ class Sender:
             return None
         return self.records.job(parcel.webhook.tenant_id, delivery.job_id, delivery.run)
 
-    def _try(self, parcel: Parcel, body: str) -> Verdict:
+    def _try(self, parcel: Parcel, body: str, scope: Scope) -> Verdict:
         at, began = self.clock.now(), self.clock.monotonic()
-        status, code, patience_s = self._ask(parcel, body)
+        status, code, patience_s = self._ask(parcel, body, scope)
         tried = Try(at, round(self.clock.monotonic() - began, 3), status, code)
         return judge(tried, parcel.delivery.attempts, patience_s, self.random)
 
-    def _ask(self, parcel: Parcel, body: str) -> tuple[int | None, str | None, float | None]:
+    def _ask(self, parcel: Parcel, body: str, scope: Scope) -> tuple[int | None, str | None, float | None]:
         """Status, why it does not count as delivered, and the wait that was asked for."""
         now, webhook = self.clock.now(), parcel.webhook
         unsealed = (self.sealer.unseal(sealed) for sealed in webhook.sealed_at(now))
         secrets = [secret for secret in unsealed if secret is not None]
         if not secrets:
             return None, UNREADABLE, None
-        scope = Scope(self.clock, self.clock.monotonic() + TIMEOUT_S)
         try:
             signed = headers(parcel.delivery.id, now, body, secrets)
             answer = self.post.post(webhook.url, body.encode(), signed, scope)

@@ -50,8 +50,8 @@ IDLE_S = 10.0
 ENDS_WITHIN_S = 60
 LONG_S = 600
 """For leases and the like, so that nothing lapses however slow the machine is."""
-TIMED_CALLS = {"renew", "check_in", "paused"}
-"""What each worker process does by the clock."""
+TIMED_CALLS = {"renew", "check_in", "paused", "due_webhooks"}
+"""What processes do by the clock."""
 
 Cost = Counter[Item]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.outbound.post import Answer
+from orchestration.outbound.post import TIMEOUT_S, Answer
 from orchestration.sealing import Sealer
 from orchestration.webhooks.desk import WebhookDesk
 from orchestration.webhooks.dispatcher import LEASE_S, PER_ENDPOINT, Dispatcher
@@ -35,9 +35,11 @@ class FakePost:
     def __init__(self) -> None:
         self.answers: list[Answer | Exception] = [Answer(200, {})]
         self.seen: list[tuple[str, str, dict[str, str]]] = []
+        self.remaining_s = 0.0
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], scope: Scope) -> Answer:
         self.seen.append((url, body.decode(), dict(headers)))
+        self.remaining_s = scope.remaining_s()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -170,6 +172,13 @@ def test_a_test_says_which_webhook_it_is_of(office: PostOffice) -> None:
         "data": {"webhook_id": webhook.id},
     }
     assert sent["webhook-id"] == test.id
+
+
+def test_a_request_may_time_out_by_itself_and_ends_before_its_lease(office: PostOffice) -> None:
+    webhook, _ = office.hook()
+    office.failed()
+    office.send(webhook)
+    assert TIMEOUT_S < office.post.remaining_s < LEASE_S
 
 
 # the dispatcher
