@@ -7,14 +7,14 @@ import pytest
 
 from pipeline.errors import DeliveryNotFound, WebhookDisabled, WebhookNotFound
 from pipeline.events import EventKind
-from pipeline.job import MAX_LOSSES, NewJob
+from pipeline.job import MAX_LOSSES, JobState, NewJob
 from pipeline.ports import Retention
 from pipeline.runs import NewRun
 from pipeline.webhook_rules import FAILING_FOR, FAILURES_TO_PAUSE, Health
 from pipeline.webhooks import DeliveryState, Parcel, Webhook, WebhookChanges, WebhookDelivery, delivery_id
 from tests.support.at_once import at_once
 from tests.support.batches import full_batch
-from tests.support.jobs import STAGES, TENANT, World
+from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended
 from tests.support.tools import START
 from tests.support.webhooks import delivered, new_webhook, refused
 
@@ -231,6 +231,22 @@ def test_a_delivery_is_claimed_by_one_until_its_lease_is_over(world: World, reco
     assert records.settle(first, delivered()) is False
     assert deliveries(records, webhook)[0].tries == ()
     assert records.settle(second, delivered()) is True
+
+
+def test_a_job_ends_whatever_happens_to_an_endpoint_at_that_moment(world: World, records: Any) -> None:
+    for _ in range(8):
+        webhook = added(records)
+        failed(world)
+        parcel, job = claimed(records, webhook), world.accept()
+        hold = world.hold(job)
+        answers = at_once(
+            lambda hold=hold: records.fail(hold, BROKEN, spends=True, ended=ended()),
+            lambda webhook=webhook: records.delete_webhook(TENANT, webhook.id),
+            lambda parcel=parcel: records.settle(parcel, refused()),
+        )
+        assert answers[:2] == [True, None]
+        assert answers[2] in {True, False}
+        assert world.read(job).state is JobState.FAILED
 
 
 def test_of_many_at_once_each_gets_another(world: World, records: Any) -> None:
