@@ -168,6 +168,7 @@ def document(delivery: WebhookDelivery, job: Job | None) -> dict[str, Any]:
 
 
 def _summary(job: Job) -> dict[str, Any]:
+    """What the API shows of a job in a list."""
     return {
         "id": job.id,
         "status": str(job.state),
@@ -180,6 +181,11 @@ def _summary(job: Job) -> dict[str, Any]:
         "started_at": job.started_at and job.started_at.isoformat(),
         "finished_at": job.finished_at and job.finished_at.isoformat(),
         "error": job.error and _error(job.error),
+        "tags": list(job.terms.tags),
+        "metadata": dict(job.terms.metadata),
+        "not_before": job.terms.not_before and job.terms.not_before.isoformat(),
+        "batch_id": job.batch_id,
+        "batch_index": job.batch_index,
         "url": f"/v1/jobs/{job.id}?run={job.run}",
     }
 

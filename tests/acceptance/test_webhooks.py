@@ -74,6 +74,26 @@ def _all_over(stack: LiveStack, webhook: dict[str, Any]) -> list[dict[str, Any]]
 
 
 @pytest.mark.full
+def test_a_receiver_is_told_of_each_job_of_a_batch(stack: LiveStack, origin: OrderedOrigin) -> None:
+    webhook = register(stack, origin.on("/hook", Reply()))
+    items = [{"text": TEXT}, {"url": origin.on("/gone", Reply(404))}, {"text": TEXT, "delay_s": 3600}]
+    batch = stack.client.post("/v1/batches", json={"items": items, "defaults": {"pipeline": "extract"}}).json()
+    until(lambda: origin.hits("/hook") == 2, within_s=WITHIN_S, what="two deliveries")
+    stack.client.delete(batch["url"])
+    until(lambda: origin.hits("/hook") == 3, within_s=WITHIN_S, what="the third delivery")
+    seen = origin.requests("/hook")
+    assert all(is_signed(each, webhook["secret"]) for each in seen)
+    bodies = [json.loads(each.body) for each in seen]
+    assert {body["data"]["batch_id"] for body in bodies} == {batch["id"]}
+    assert {body["data"]["batch_index"]: body["type"] for body in bodies} == {
+        0: "job.succeeded",
+        1: "job.failed",
+        2: "job.cancelled",
+    }
+    withdraw(stack, webhook)
+
+
+@pytest.mark.full
 def test_what_was_not_taken_comes_again_and_a_rotated_secret_signs_beside_the_old_one(
     stack: LiveStack, origin: OrderedOrigin
 ) -> None:

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from pipeline.webhooks import SECRETS_OVERLAP
+from orchestration.batches import BatchWork
+from pipeline.webhooks import SECRETS_OVERLAP, document
 from tests.support.api import Api, problem_of
 from tests.support.webhooks import refused
 
 UNKNOWN = "01a1fb67-1800-7226-b63c-5ab791b7584a"
+LATER = "2026-06-01T00:00:00Z"
 URL = "https://receiver.example/hook?token=abc"
 
 
@@ -87,6 +89,21 @@ def test_deliveries_show_what_has_become_of_them(api: Api) -> None:
     assert (after["status"], after["attempts"], after["next_try_at"]) == ("failed", 1, None)
     assert [(each["status"], each["code"]) for each in after["tries"]] == [(500, "not_accepted")]
     assert api.client.get(f"/v1/webhooks/{made['id']}").json()["failing_since"] is not None
+
+
+def test_a_receiver_is_told_what_a_listing_shows(api: Api) -> None:
+    made = create(api)
+    item = {"url": "https://example.org/", "tags": ["a"], "metadata": {"k": "v"}, "delay_s": 1, "expires_at": LATER}
+    batch = api.client.post("/v1/batches", json={"items": [{}, item]}).json()
+    api.clock.advance(1)
+    BatchWork(api.wiring.records, api.wiring.app, api.announcer, api.clock).turn()
+    (listed,) = api.client.get(f"{batch['url']}/jobs").json()["items"]
+    api.fail(listed["id"])
+    (listed,) = api.client.get(f"{batch['url']}/jobs").json()["items"]
+    parcel = api.records.claim_delivery(made["id"], lease_s=15)
+    told = document(parcel.delivery, api.records.job("default", listed["id"], 1))["data"]
+    assert json.loads(json.dumps(told).replace("+00:00", "Z")) == {**listed, "url": f"{listed['url']}?run=1"}
+    assert (told["batch_id"], told["batch_index"], told["tags"]) == (batch["id"], 1, ["a"])
 
 
 def test_deliveries_are_listed_in_pages(api: Api) -> None:
