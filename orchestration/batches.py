@@ -54,7 +54,7 @@ CANCELS_PER_TURN = 200
 AT_ONCE = 50
 """Jobs that are admitted in one transaction, and left to the keeper's other ways if the broker goes away."""
 HELD_AT_ONCE = 400
-"""Held jobs that are cancelled in one transaction: with one moment, of which the keeper announces 500 at most."""
+"""Held jobs that are cancelled in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)

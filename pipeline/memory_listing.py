@@ -34,12 +34,13 @@ class MemoryListing(MemoryStore):
             dead_letters=Counter((job.error.code, job.error.stage or "") for job in dead if job.error is not None),
         )
 
-    def endings(self, after: datetime, before: datetime, *, limit: int) -> Sequence[Job]:
+    def endings(self, after: datetime, before: datetime, *, beyond: str | None = None, limit: int) -> Sequence[Job]:
         """Jobs that ended in this time, the first one first."""
         with self._lock:
             ended = [kept.job for kept in self._kept.values() if kept.job.state.is_terminal]
-        found = [job for job in ended if job.finished_at is not None and after <= job.finished_at <= before]
-        return sorted(found, key=lambda job: (job.finished_at, job.id))[:limit]
+        found = [(job.finished_at, job.id, job) for job in ended if job.finished_at is not None]
+        placed = sorted(each for each in found if (after, beyond or "") < each[:2] and each[0] <= before)
+        return [job for _, _, job in placed[:limit]]
 
     def count(self, tenant_id: str, where: JobFilter) -> int:
         """How many jobs are meant."""

@@ -260,8 +260,11 @@ class Records(QueueRecords, Protocol):
     def tally(self) -> Tally:
         """Count what is worth an alarm."""
 
-    def endings(self, after: datetime, before: datetime, *, limit: int) -> Sequence[Job]:
-        """Jobs of all tenants that ended in this time, the first one first, both moments included; without stages."""
+    def endings(self, after: datetime, before: datetime, *, beyond: str | None = None, limit: int) -> Sequence[Job]:
+        """Jobs of all tenants that ended in this time, the first one first, both moments included; without stages.
+
+        Of those that ended at the moment `after`, only the ones with ids behind `beyond`, where it is given.
+        """
 
     def purge(self, tenant_id: str, job_id: str) -> Job:
         """Erase a finished job with all its runs; returns what it was.

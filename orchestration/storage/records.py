@@ -148,10 +148,10 @@ class SqlRecords(SqlBatches, SqlWebhooks):
         with self._database.read() as connection:
             return reading.tally(connection)
 
-    def endings(self, after: datetime, before: datetime, *, limit: int) -> Sequence[Job]:
+    def endings(self, after: datetime, before: datetime, *, beyond: str | None = None, limit: int) -> Sequence[Job]:
         """Jobs of all tenants that ended in this time, the first one first."""
         with self._database.read() as connection:
-            return reading.endings(connection, after, before, limit)
+            return reading.endings(connection, after, before, beyond, limit)
 
     def count(self, tenant_id: str, where: JobFilter) -> int:
         """How many jobs are meant."""

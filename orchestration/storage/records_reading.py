@@ -3,7 +3,7 @@
 from collections import defaultdict
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from orchestration.storage.records_choosing import chosen, newest
 from orchestration.storage.records_moves import spelled_out
@@ -90,10 +90,12 @@ def tally(connection: Connection) -> Tally:
     )
 
 
-def endings(connection: Connection, after: datetime, before: datetime, limit: int) -> list[Job]:
+def endings(connection: Connection, after: datetime, before: datetime, beyond: str | None, limit: int) -> list[Job]:
     in_time = and_(jobs.c.state.in_(spelled_out(TERMINAL)), jobs.c.finished_at.between(after, before))
     # The index is partial.
     ended = select(jobs).where(jobs.c.finished_at.is_not(None), in_time)
+    if beyond is not None:
+        ended = ended.where(or_(jobs.c.finished_at > after, jobs.c.id > beyond))
     rows = connection.execute(ended.order_by(jobs.c.finished_at, jobs.c.id).limit(limit))
     return [job_from(row) for row in rows]
 

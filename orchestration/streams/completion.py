@@ -43,11 +43,9 @@ class Completion:
 
     def _announce(self, since: datetime, until: datetime) -> bool:
         """Whether all that ended in this time is announced."""
-        while True:
-            jobs = self._records.endings(since, until, limit=BATCH)
+        last = None
+        while jobs := self._records.endings(since, until, beyond=last, limit=BATCH):
             if not self._announcer.announce(*map(events.over, jobs)):
                 return False
-            latest = jobs[-1].finished_at if len(jobs) == BATCH else None
-            if latest is None or latest == since:
-                return True
-            since = latest
+            since, last = jobs[-1].finished_at or since, jobs[-1].id
+        return True

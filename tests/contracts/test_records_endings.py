@@ -23,6 +23,18 @@ def test_jobs_that_ended_are_found_in_the_order_in_which_they_did(world: World) 
     assert ids(world, 2.5, 4.9) == []
 
 
+def test_those_of_one_moment_are_found_in_parts(world: World) -> None:
+    at, until = START + timedelta(seconds=5), START + timedelta(seconds=10)
+    jobs = [world.accept() for _ in range(4)]
+    for job in jobs:
+        world.records.request_cancel(TENANT, job.id, at)
+    first, second, *others = sorted(job.id for job in jobs)
+    assert [job.id for job in world.records.endings(at, until, beyond=first, limit=1)] == [second]
+    assert [job.id for job in world.records.endings(at, until, beyond=second, limit=9)] == others
+    assert world.records.endings(at, until, beyond=others[-1], limit=9) == []
+    assert ids(world, 4, 10) == [first, second, *others]
+
+
 def test_those_of_all_tenants_are_found_with_how_they_ended(world: World) -> None:
     job = world.accept(tenant_id="other")
     world.fail(job)
