@@ -20,6 +20,7 @@ from api.routes import (
     metrics,
     queues,
     runs,
+    uploads,
     webhooks,
 )
 from api.security_headers import SecurityHeaders
@@ -27,8 +28,22 @@ from api.streaming import StreamingApp
 from orchestration.wiring import Wiring
 from pipeline.errors import AlreadyAnswered
 
-ROUTES = (jobs, artifacts, events, runs, dead_letters, bulk, batches, webhooks, queues, breakers, health, metrics)
-"""In the order in which they are described."""
+ROUTES = (
+    uploads,
+    jobs,
+    artifacts,
+    events,
+    runs,
+    dead_letters,
+    bulk,
+    batches,
+    webhooks,
+    queues,
+    breakers,
+    health,
+    metrics,
+)
+"""In the order in which they are described; what is uploaded is taken before it is misread as JSON."""
 DESCRIPTION = """Turns web pages and documents into clean text and summaries, as durable background jobs.
 
 Submit a job, get 202 at once, read its state until it has ended, then fetch the result.

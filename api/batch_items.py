@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from api.errors import explained
 from api.keyless import NDJSON, is_json, is_lines
+from api.parsing import parsed
 from api.schemas import JobRequest
 from api.schemas_batches import BatchHeader, BatchRequest
 from orchestration.batches import Fault, Item, Receiver
@@ -85,17 +85,7 @@ async def intake_of(request: Request, query: BatchHeader) -> Intake:
 
 
 def _of_document(body: bytes) -> Intake:
-    try:
-        document = json.loads(body)
-    except json.JSONDecodeError as error:
-        broken = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "", "ctx": {"error": error.msg}}
-        raise RequestValidationError([broken]) from None
-    except (UnicodeDecodeError, RecursionError):
-        raise HTTPException(400, "The body is not valid JSON.") from None
-    try:
-        asked = BatchRequest.model_validate(document)
-    except ValidationError as error:
-        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in error.errors()]) from None
+    asked = parsed(BatchRequest, body)
     header = asked.model_copy(update={"items": []})
     return Intake(header, _each(asked.items), asked.defaults)
 

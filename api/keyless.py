@@ -70,6 +70,15 @@ def is_json(content_type: str) -> bool:
     return re.fullmatch(r"application/(\S+\+)?json", _media_type(content_type)) is not None
 
 
+def is_form(content_type: str) -> bool:
+    """Whether a body is declared to be a form with files.
+
+    >>> [is_form(type) for type in ("multipart/form-data; boundary=x", "application/json", "multipart/mixed", "")]
+    [True, False, False, False]
+    """
+    return _media_type(content_type) == "multipart/form-data"
+
+
 def is_lines(content_type: str) -> bool:
     """Whether a body is declared to be lines of JSON.
 

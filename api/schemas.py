@@ -1,7 +1,7 @@
 """What goes in and out of the HTTP API. Field names are part of the interface."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, BinaryIO, Literal, Self
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -29,17 +29,11 @@ StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
 Url = Annotated[str, StringConstraints(max_length=MAX_URL_CHARS), AfterValidator(encodable)]
 
 
-class JobRequest(BaseModel):
-    """A job to be done. Give exactly one of `url`, `html` and `text`."""
+class JobOptions(BaseModel):
+    """How a job is to be done."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"url": "https://example.com/article", "processing": "quick"}]},
-    )
+    model_config = ConfigDict(extra="forbid")
 
-    url: Url | None = Field(default=None, description="An http or https URL to fetch.")
-    html: Text | None = Field(default=None, description="An HTML page, instead of a URL.")
-    text: Text | None = Field(default=None, description="Plain text, instead of a URL.")
     pipeline: StageName | None = Field(
         default=None, description=f"A named pipeline; `{DEFAULT_PIPELINE}` unless `stages` is given."
     )
@@ -64,23 +58,28 @@ class JobRequest(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if sum(source is not None for source in (self.url, self.html, self.text)) != 1:
-            raise ValueError("give exactly one of url, html and text")
+    def _one_of_each(self) -> Self:
         if self.pipeline is not None and self.stages is not None:
             raise ValueError("give pipeline or stages, not both")
         if self.not_before is not None and self.delay_s is not None:
             raise ValueError("give not_before or delay_s, not both")
         return self
 
-    def submission(self, tenant_id: str) -> Submission:
-        """The same request in the words of the layer below."""
-        content = self.html if self.html is not None else self.text
-        kind = "text/html" if self.html is not None else "text/plain"
+    def submission_of(
+        self,
+        tenant_id: str,
+        *,
+        url: str | None = None,
+        body: bytes | BinaryIO | None = None,
+        content_type: str | None = None,
+        name: str | None = None,
+    ) -> Submission:
+        """The request in the words of the layer below, for the page at a URL or for a body."""
         return Submission(
-            url=self.url,
-            body=None if content is None else content.encode(),
-            content_type=None if content is None else f"{kind}; charset=utf-8",
+            url=url,
+            body=body,
+            content_type=content_type,
+            name=name,
             pipeline=self.pipeline,
             stages=None if self.stages is None else tuple(self.stages),
             options=Options(processing=self.processing),
@@ -91,6 +90,31 @@ class JobRequest(BaseModel):
             schedule=Schedule(self.not_before, self.delay_s, self.expires_at),
             max_attempts=self.max_attempts,
         )
+
+
+class JobRequest(JobOptions):
+    """A job to be done. Give exactly one of `url`, `html` and `text`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"url": "https://example.com/article", "processing": "quick"}]},
+    )
+
+    url: Url | None = Field(default=None, description="An http or https URL to fetch.")
+    html: Text | None = Field(default=None, description="An HTML page, instead of a URL.")
+    text: Text | None = Field(default=None, description="Plain text, instead of a URL.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum(source is not None for source in (self.url, self.html, self.text)) != 1:
+            raise ValueError("give exactly one of url, html and text")
+        return self
+
+    def submission(self, tenant_id: str) -> Submission:
+        """The same request in the words of the layer below."""
+        if self.url is not None:
+            return self.submission_of(tenant_id, url=self.url)
+        content, kind = (self.html, "html") if self.html is not None else (self.text or "", "plain")
+        return self.submission_of(tenant_id, body=content.encode(), content_type=f"text/{kind}; charset=utf-8")
 
 
 class Accepted(BaseModel):

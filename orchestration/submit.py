@@ -4,7 +4,9 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from random import Random
+from typing import BinaryIO
 
 from celery import Celery
 
@@ -24,6 +26,8 @@ from stages.contract import Clock, Options
 
 log = logging.getLogger(__name__)
 
+READ_BYTES = 256 * 1024
+"""Of a file, at a time."""
 SOURCE_STAGE = "source"
 """Stands in the payload key of submitted content, where a stage's name would."""
 
@@ -33,7 +37,7 @@ class Submission:
     """What a client asks for. Either `url` or `body` is given; `stages` goes before `pipeline`."""
 
     url: str | None = None
-    body: bytes | None = None
+    body: bytes | BinaryIO | None = None
     content_type: str | None = None
     name: str | None = None
     pipeline: str | None = None
@@ -141,7 +145,10 @@ class Desk:
         if submission.body is None:
             return None
         key = payload_key(submission.tenant_id, StageKey(job_id, FIRST_RUN, SOURCE_STAGE))
-        return self.payloads.put(key, submission.body, submission.content_type or "application/octet-stream")
+        media_type = submission.content_type or "application/octet-stream"
+        if isinstance(submission.body, bytes):
+            return self.payloads.put(key, submission.body, media_type)
+        return self.payloads.put_stream(key, iter(partial(submission.body.read, READ_BYTES), b""), media_type)
 
 
 def purge(records: Records, payloads: Payloads, tenant_id: str, job_id: str) -> None:

@@ -25,10 +25,14 @@ def claim_for(key: str, data: bytes, media_type: str) -> Claim:
     >>> claim_for("t/j/1/fetch.0", b"", "text/plain").key[:22]
     't/j/1/fetch.0-e3b0c442'
     """
+    return claim_of(key, sha256(data).hexdigest(), len(data), media_type)
+
+
+def claim_of(key: str, digest: str, size: int, media_type: str) -> Claim:
+    """The claim of an object with this SHA-256 in hex. Raises `ValueError` when the key is not well formed."""
     if not is_payload_key(key):
         raise ValueError(f"{key!r} is not a payload key")
-    digest = sha256(data).hexdigest()
-    return Claim(f"{key}-{digest}", digest, len(data), media_type)
+    return Claim(f"{key}-{digest}", digest, size, media_type)
 
 
 def verified(claim: Claim, data: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -31,6 +31,10 @@ class MemoryPayloads:
         self.objects[claim.key] = data
         self.written_at_s[_job_of(claim.key)] = time.monotonic()
         return claim
+
+    def put_stream(self, key: str, chunks: Iterable[bytes], media_type: str) -> Claim:
+        """Store bytes."""
+        return self.put(key, b"".join(chunks), media_type)
 
     def get(self, claim: Claim) -> bytes:
         """Read and verify."""

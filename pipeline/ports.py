@@ -1,6 +1,6 @@
 """What the rules need from machinery, as protocols. `pipeline.memory` has a twin of each."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -304,6 +304,9 @@ class Payloads(Protocol):
 
         `key` is completed with the hash: `put("t/j/1/fetch.0", …)` gives a claim for `t/j/1/fetch.0-<sha256>`.
         """
+
+    def put_stream(self, key: str, chunks: Iterable[bytes], media_type: str) -> Claim:
+        """Store what comes in chunks in the same way, without having all of it in memory."""
 
     def get(self, claim: Claim) -> bytes:
         """Read and verify; raises `PayloadMissing` or `PayloadCorrupt`."""

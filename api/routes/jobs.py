@@ -26,6 +26,16 @@ SUBMIT_RETRY_AFTER_S = 1
 FORMS = {"application/json": "", "text/markdown": "markdown", "text/plain": "text"}
 """Media types of a result, and what of the document is in it; nothing for all."""
 
+FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "HTML, Markdown or plain text."},
+        "job": {"type": "string", "description": "The other fields of a job, as JSON."},
+    },
+}
+"""A file instead of a URL."""
+
 Accept = Annotated[str | None, Header(description=f"One of {', '.join(FORMS)}; the first unless given.")]
 WaitS = Annotated[float, Query(ge=0, le=60, description="Answer when the job has ended, or after so many seconds.")]
 Purge = Annotated[bool, Query(description="Erase a finished job with all that is kept of it.")]
@@ -39,6 +49,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses={"default": probl
     status_code=status.HTTP_202_ACCEPTED,
     response_model=Accepted,
     dependencies=[MAY_SUBMIT, Depends(require_json)],
+    openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": FORM}}}},
     responses={400: problems, 413: problems, 415: problems, 422: problems, 503: problems},
 )
 def submit(

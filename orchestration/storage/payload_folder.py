@@ -5,13 +5,15 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from tempfile import mkstemp
 from threading import get_ident
+from typing import BinaryIO
 
-from pipeline.claims import claim_for, is_payload_key, verified
+from pipeline.claims import claim_for, claim_of, is_payload_key, verified
 from pipeline.errors import PayloadCorrupt, PayloadLost, PayloadMissing, PayloadsUnavailable
 from pipeline.ids import Claim
 
@@ -43,6 +45,14 @@ class PayloadFolder:
         with self._usable():
             if not self._is_sound(claim):
                 self._write(claim, zstd.compress(data, self._level))
+            self._sync_folders(claim)
+        return claim
+
+    def put_stream(self, key: str, chunks: Iterable[bytes], media_type: str) -> Claim:
+        """Store what comes in chunks; an object that is there already is written again."""
+        with self._usable(), self._incoming() as (file, name_as):
+            claim = claim_of(key, *self._compress(chunks, file), media_type)
+            name_as(claim)
             self._sync_folders(claim)
         return claim
 
@@ -123,21 +133,40 @@ class PayloadFolder:
             return False
         return True
 
+    def _compress(self, chunks: Iterable[bytes], file: BinaryIO) -> tuple[str, int]:
+        """Write chunks to a file; returns the hash and the size of what they were."""
+        compressor, digest, size = zstd.ZstdCompressor(self._level), sha256(), 0
+        for chunk in chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            file.write(compressor.compress(chunk))
+        file.write(compressor.flush())
+        return digest.hexdigest(), size
+
     def _write(self, claim: Claim, compressed: bytes) -> None:
-        path, incoming = self._path(claim), self._root / _INCOMING
-        for folder in (incoming, path.parent):
-            _make_folders(folder)
+        with self._incoming() as (file, name_as):
+            file.write(compressed)
+            name_as(claim)
+
+    @contextmanager
+    def _incoming(self) -> Iterator[tuple[BinaryIO, Callable[[Claim], None]]]:
+        """A new file, and how it gets its name once it is whole; one without a name is gone in the end."""
+        incoming = self._root / _INCOMING
+        _make_folders(incoming)
         descriptor, name = mkstemp(dir=incoming)
         temporary = Path(name)
+
+        def name_as(claim: Claim) -> None:
+            file.flush()
+            os.fsync(file.fileno())
+            _make_folders(self._path(claim).parent)
+            temporary.replace(self._path(claim))
+
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(compressed)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink()
-            raise
+                yield file, name_as
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _put_aside(self, claim: Claim) -> None:
         aside = self._root / _QUARANTINE / claim.key

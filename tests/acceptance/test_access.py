@@ -42,7 +42,7 @@ def test_from_a_refusal_to_start_to_a_refused_key(public: LiveStack) -> None:
     assert client.get("/readyz").status_code == 200
     assert client.post("/v1/jobs", json={"text": TEXT}).status_code == 401
 
-    path = client.post("/v1/jobs", json={"text": TEXT}, headers=ours).headers["location"]
+    path = client.post("/v1/jobs", files={"file": ("notes.md", TEXT)}, headers=ours).headers["location"]
     until(
         lambda: client.get(path, headers=ours).json()["status"] in ENDED,
         within_s=END_WITHIN_S,

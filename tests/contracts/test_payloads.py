@@ -1,5 +1,6 @@
 """Payloads: what every store promises."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import PayloadCorrupt, PayloadMissing
+from pipeline.errors import PayloadCorrupt, PayloadMissing, PayloadsUnavailable
 from pipeline.ids import Claim
 from pipeline.ports import Payloads
 
@@ -26,6 +27,25 @@ def test_what_was_put_is_got(payloads: Payloads) -> None:
 @given(data=st.binary(max_size=5000))
 def test_any_bytes_come_back(payloads: Payloads, data: bytes) -> None:
     assert payloads.get(payloads.put(KEY, data, "application/octet-stream")) == data
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chunks=st.lists(st.binary(max_size=500), max_size=8))
+def test_what_comes_in_chunks_is_the_same_object(payloads: Payloads, chunks: list[bytes]) -> None:
+    whole = b"".join(chunks)
+    assert payloads.put_stream(KEY, iter(chunks), "text/plain") == payloads.put(KEY, whole, "text/plain")
+    assert payloads.get(payloads.put_stream(KEY, iter(chunks), "text/plain")) == whole
+
+
+def test_what_breaks_off_leaves_nothing(payloads: Payloads) -> None:
+    def breaking() -> Iterator[bytes]:
+        yield DATA
+        raise ConnectionError
+
+    with pytest.raises((ConnectionError, PayloadsUnavailable)):
+        payloads.put_stream(KEY, breaking(), "text/plain")
+    assert list(payloads.jobs(older_than_s=-1)) == []
+    assert payloads.sweep(older_than_s=-1) == 0
 
 
 def test_the_same_may_be_put_again(payloads: Payloads) -> None:
