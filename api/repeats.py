@@ -3,7 +3,7 @@
 from fastapi import Request, Response, status
 
 from api.routes.jobs import accepted
-from api.schemas import Accepted, RerunAccepted, job_url
+from api.schemas import RerunAccepted, Submitted, job_url
 from pipeline.errors import AlreadyAnswered
 from pipeline.job import FIRST_RUN
 
@@ -12,7 +12,7 @@ async def answer_again(_request: Request, earlier: AlreadyAnswered) -> Response:
     """What was answered first, or would have been: all of it follows from the job and its run."""
     url = job_url(earlier.job_id)
     body = (
-        Accepted(id=earlier.job_id, url=url)
+        Submitted(id=earlier.job_id, url=url)
         if earlier.run == FIRST_RUN
         else RerunAccepted(id=earlier.job_id, url=url, run=earlier.run)
     )

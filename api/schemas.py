@@ -1,7 +1,7 @@
 """What goes in and out of the HTTP API. Field names are part of the interface."""
 
 from datetime import datetime
-from typing import Annotated, Any, BinaryIO, Literal, Self
+from typing import Annotated, Any, BinaryIO, Self
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from stages.contract import Options, Processing
 MAX_URL_CHARS = 8_192
 MAX_PAGE = 200
 MAX_ATTEMPTS = 20
+MAX_REUSED_S = 30 * 86_400
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
@@ -117,12 +118,35 @@ class JobRequest(JobOptions):
         return self.submission_of(tenant_id, body=content.encode(), content_type=f"text/{kind}; charset=utf-8")
 
 
+class Dedupe(BaseModel):
+    """Whether a job that has done the same will do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_age_s: float = Field(gt=0, le=MAX_REUSED_S, description="How long ago it may have succeeded, in seconds.")
+
+
+Reuse = Annotated[Dedupe | None, Field(description="Take a job that has done the same instead of a new one.")]
+
+
+class JobSubmission(JobRequest):
+    """A job to be done, or to be found done."""
+
+    dedupe: Reuse = None
+
+
 class Accepted(BaseModel):
-    """The answer to a submission."""
+    """The answer to a request to run a job."""
 
     id: str
-    status: Literal[JobState.QUEUED] = JobState.QUEUED
+    status: JobState = JobState.QUEUED
     url: str = Field(description="Where to ask for the job's state.")
+
+
+class Submitted(Accepted):
+    """The answer to a submission."""
+
+    cached: bool = Field(default=False, description="Whether this is an earlier job that has done the same.")
 
 
 class RerunAccepted(Accepted):

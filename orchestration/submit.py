@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import partial
+from datetime import datetime, timedelta
 from random import Random
 from typing import BinaryIO
 
 from celery import Celery
 
+from orchestration.contents import chunks_of, sha256_of
 from orchestration.launch import launch_or_leave
 from pipeline import events
 from pipeline.attempt import payload_key
@@ -20,14 +20,13 @@ from pipeline.events import Announcer
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, StageKey, uuid7
 from pipeline.job import DEFAULT_TENANT, FIRST_RUN, Job, JobSource, Lane, NewJob
+from pipeline.likeness import likeness
 from pipeline.ports import Payloads, Records
 from pipeline.terms import JobTerms, Schedule
 from stages.contract import Clock, Options
 
 log = logging.getLogger(__name__)
 
-READ_BYTES = 256 * 1024
-"""Of a file, at a time."""
 SOURCE_STAGE = "source"
 """Stands in the payload key of submitted content, where a stage's name would."""
 
@@ -80,6 +79,23 @@ class Desk:
         if launch_or_leave(self.app, self.records, first, job.stages, job.lane, delay_s=job.delay_s):
             self.announcer.announce(events.queued(job))
         return job
+
+    def done_before(self, submission: Submission, max_age_s: float) -> Job | None:
+        """The latest job that has done the same, if it succeeded no longer ago than that. Raises `Refused`.
+
+        The same is: of the same tenant, the same URL or content, stages and options. One that has run again does not
+        count, as it may have done so with other options.
+        """
+        alike = likeness(
+            self._pipeline(submission).stage_names,
+            submission.options,
+            url=submission.url,
+            body_sha256=None if submission.body is None else sha256_of(submission.body),
+            content_type=submission.content_type,
+            name=submission.name,
+        )
+        since = self.clock.now() - timedelta(seconds=max_age_s)
+        return self.records.done_before(submission.tenant_id, alike, since)
 
     def prepare(self, submission: Submission, job_id: str, now: datetime) -> NewJob:
         """A job as it will be recorded, with its content stored. Raises `Refused` or `PayloadsUnavailable`.
@@ -148,7 +164,7 @@ class Desk:
         media_type = submission.content_type or "application/octet-stream"
         if isinstance(submission.body, bytes):
             return self.payloads.put(key, submission.body, media_type)
-        return self.payloads.put_stream(key, iter(partial(submission.body.read, READ_BYTES), b""), media_type)
+        return self.payloads.put_stream(key, chunks_of(submission.body), media_type)
 
 
 def purge(records: Records, payloads: Payloads, tenant_id: str, job_id: str) -> None:

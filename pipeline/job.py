@@ -16,6 +16,7 @@ from enum import IntEnum, StrEnum
 
 from pipeline.errors import IllegalTransition
 from pipeline.ids import Claim, StageKey
+from pipeline.likeness import likeness
 from pipeline.terms import JobTerms
 from stages.contract import CODES, Options
 
@@ -137,6 +138,17 @@ class JobSource:
     content_type: str | None = None
     name: str | None = None
 
+    def likeness(self, stages: Sequence[str], options: Options) -> str:
+        """Tells which jobs do the same: the same source, stages and options."""
+        return likeness(
+            stages,
+            options,
+            url=self.url,
+            body_sha256=None if self.body is None else self.body.sha256,
+            content_type=self.content_type,
+            name=self.name,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class JobError:
@@ -173,6 +185,11 @@ class NewJob:
     batch_id: str | None = None
     batch_index: int | None = None
     """Which item of its batch it is, from 0."""
+
+    @property
+    def likeness(self) -> str:
+        """Tells which jobs do the same."""
+        return self.source.likeness(self.stages, self.options)
 
     @property
     def delay_s(self) -> float:

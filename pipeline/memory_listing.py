@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pipeline.errors import JobFinished, JobUnfinished
 from pipeline.ids import canonical_uuid
-from pipeline.job import PLACES, Job, JobState
+from pipeline.job import FIRST_RUN, PLACES, Job, JobState
 from pipeline.memory_jobs import KeptJob
 from pipeline.memory_store import MemoryStore
 from pipeline.ports import JobFilter, Page, Tally
@@ -33,6 +33,20 @@ class MemoryListing(MemoryStore):
             unfinished=Counter(job.state for job in jobs if not job.state.is_terminal),
             dead_letters=Counter((job.error.code, job.error.stage or "") for job in dead if job.error is not None),
         )
+
+    def done_before(self, tenant_id: str, likeness: str, since: datetime) -> Job | None:
+        """The newest job that is alike and succeeded in its first run."""
+        with self._lock:
+            done = [kept.job for kept in self._kept.values() if kept.job.state is JobState.SUCCEEDED]
+        alike = [
+            (job.finished_at, job.id, job)
+            for job in done
+            if (job.tenant_id, job.run) == (tenant_id, FIRST_RUN)
+            and job.finished_at
+            and job.finished_at >= since
+            and job.source.likeness(job.stage_names, job.options) == likeness
+        ]
+        return max(alike)[2] if alike else None
 
     def endings(self, after: datetime, before: datetime, *, beyond: str | None = None, limit: int) -> Sequence[Job]:
         """Jobs that ended in this time, the first one first."""

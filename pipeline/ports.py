@@ -260,6 +260,9 @@ class Records(QueueRecords, Protocol):
     def tally(self) -> Tally:
         """Count what is worth an alarm."""
 
+    def done_before(self, tenant_id: str, likeness: str, since: datetime) -> Job | None:
+        """The newest job that is alike and succeeded in its first run no earlier than `since`; without stages."""
+
     def endings(self, after: datetime, before: datetime, *, beyond: str | None = None, limit: int) -> Sequence[Job]:
         """Jobs of all tenants that ended in this time, the first one first, both moments included; without stages.
 

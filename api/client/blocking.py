@@ -15,7 +15,7 @@ from api.client.calls import Call, JobFields, JobFilters
 from api.client.core import DEFAULT_URL, NO_STREAM, PASSING, RETRY_WITHIN_S, TIMEOUT_S, Core, Trial, translated
 from api.client.errors import PenstockError
 from api.client.feed import Feed
-from api.schemas import MAX_PAGE, Accepted, JobSummary, JobView, RerunAccepted
+from api.schemas import MAX_PAGE, JobSummary, JobView, RerunAccepted, Submitted
 from api.schemas_events import StreamEvent
 from stages.contract import Clock, Document, Processing
 
@@ -63,7 +63,7 @@ class Penstock:
         """Close the connections."""
         self._http.close()
 
-    def submit(self, *, idempotency_key: str | None = None, **job: Unpack[JobFields]) -> Accepted:
+    def submit(self, *, idempotency_key: str | None = None, **job: Unpack[JobFields]) -> Submitted:
         """Submit a job: `url`, `html` or `text`, and options.
 
         It is sent again until an answer comes, and makes one job. A key of your own makes that true across restarts

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from api.schemas import Accepted, JobPage, JobView, RerunAccepted, job_url, result_url
+from api.schemas import JobPage, JobView, RerunAccepted, Submitted, job_url, result_url
 from api.schemas_runs import ReplayRequest
 from pipeline.job import JobState, Lane
 from stages.contract import Document, Options, Processing
@@ -63,10 +63,10 @@ class Call(Generic[T]):
     """Whether it is done when, sent again, it finds nothing."""
 
 
-def submit(job: JobFields, key: str) -> Call[Accepted]:
+def submit(job: JobFields, key: str) -> Call[Submitted]:
     """Submit a job."""
     stages = {"stages": list(job["stages"])} if "stages" in job else {}
-    return Call("POST", "/v1/jobs", _as(Accepted), body={**job, **stages}, key=key)
+    return Call("POST", "/v1/jobs", _as(Submitted), body={**job, **stages}, key=key)
 
 
 def job(job_id: str, run: int | None = None, wait_s: float = 0.0) -> Call[JobView]:

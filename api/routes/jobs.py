@@ -13,10 +13,12 @@ from api.dependencies import Events, RunNumber, Services, Tenant, require_json
 from api.errors import Conflict, NotAcceptable, NotFound, Problem
 from api.idempotency import Repeatable
 from api.negotiation import preferred
-from api.schemas import Accepted, JobPage, JobQuery, JobRequest, JobView, job_url
+from api.schemas import Dedupe, JobPage, JobQuery, JobSubmission, JobView, Submitted, job_url
 from api.security_headers import DOWNLOAD_HEADERS
+from orchestration.submit import Desk, Submission
 from orchestration.wiring import Wiring
 from pipeline.errors import JobNotFound, JobUnfinished
+from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, JobState
 from pipeline.keys import KeyScope
 from stages.contract import Document
@@ -47,18 +49,41 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses={"default": probl
 @router.post(
     "",
     status_code=status.HTTP_202_ACCEPTED,
-    response_model=Accepted,
+    response_model=Submitted,
     dependencies=[MAY_SUBMIT, Depends(require_json)],
     openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": FORM}}}},
-    responses={400: problems, 413: problems, 415: problems, 422: problems, 503: problems},
+    responses={
+        200: {"model": Submitted, "description": "A job has done the same."},
+        400: problems,
+        413: problems,
+        415: problems,
+        422: problems,
+        503: problems,
+    },
 )
 def submit(
-    request: JobRequest, response: Response, services: Services, tenant: Tenant, repeatable: Repeatable
-) -> Accepted:
-    """Accept a job. Once this answers 202 the job is kept and will end, whatever fails in between."""
-    job = services.desk.submit(request.submission(tenant), repeatable.key(request))
+    request: JobSubmission, response: Response, services: Services, tenant: Tenant, repeatable: Repeatable
+) -> Submitted:
+    """Accept a job. Once this answers 202 the job is kept and will end, whatever fails in between.
+
+    200 with a job that has done the same, where `dedupe` allows it.
+    """
+    key = repeatable.key(request)
+    return submitted(services.desk, request.submission(tenant), request.dedupe, key, response)
+
+
+def submitted(
+    desk: Desk, wish: Submission, dedupe: Dedupe | None, key: IdempotencyKey | None, response: Response
+) -> Submitted:
+    """Accept a job, or name one that has done the same."""
+    done = None if dedupe is None else desk.done_before(wish, dedupe.max_age_s)
+    if done is not None:
+        response.status_code = status.HTTP_200_OK
+        response.headers["Location"] = job_url(done.id)
+        return Submitted(id=done.id, status=done.state, url=job_url(done.id), cached=True)
+    job = desk.submit(wish, key)
     accepted(response, job.id)
-    return Accepted(id=job.id, url=job_url(job.id))
+    return Submitted(id=job.id, url=job_url(job.id))
 
 
 @router.get("", response_model=JobPage, dependencies=[MAY_READ], responses={422: problems})

@@ -2,9 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
-from hashlib import sha256
-from typing import BinaryIO
 
 from fastapi import APIRouter, Request, Response, status
 from fastapi.concurrency import run_in_threadpool
@@ -21,9 +18,9 @@ from api.dependencies import Services, Tenant
 from api.idempotency import Repeatable
 from api.keyless import is_form
 from api.parsing import parsed
-from api.routes.jobs import accepted
-from api.schemas import Accepted, JobOptions, job_url
-from orchestration.submit import READ_BYTES
+from api.routes.jobs import submitted
+from api.schemas import JobOptions, Reuse, Submitted
+from orchestration.contents import sha256_of
 
 FILE, OPTIONS = "file", "job"
 MAX_OPTIONS_BYTES = 65_536
@@ -42,10 +39,16 @@ class FormRoute(APIRoute):
         return (match, child_scope) if match is not Match.FULL or is_form(content_type) else (Match.NONE, {})
 
 
+class UploadOptions(JobOptions):
+    """How the job of a file is to be done."""
+
+    dedupe: Reuse = None
+
+
 class Uploaded(BaseModel):
     """What makes an upload the same as another one."""
 
-    options: JobOptions
+    options: UploadOptions
     name: str | None
     content_type: str | None
     sha256: str
@@ -58,26 +61,26 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=FormRoute)
 @router.post(
     "",
     status_code=status.HTTP_202_ACCEPTED,
-    response_model=Accepted,
+    response_model=Submitted,
     dependencies=[MAY_SUBMIT],
     include_in_schema=False,
 )
 async def upload(
     request: Request, response: Response, services: Services, tenant: Tenant, repeatable: Repeatable
-) -> Accepted:
+) -> Submitted:
     """Accept a file as a job. It goes over the disk, so that it is never in memory as a whole."""
     async with _form_of(request) as form:
         file, options = _parts(form)
 
-        def submit() -> str:
-            named = (file.filename or "")[-MAX_NAME_CHARS:] or None
-            asked = Uploaded(options=options, name=named, content_type=file.content_type, sha256=_digest(file.file))
-            wish = options.submission_of(tenant, body=file.file, content_type=file.content_type, name=named)
-            return services.desk.submit(wish, repeatable.key(asked)).id
+        named = (file.filename or "")[-MAX_NAME_CHARS:] or None
+        about = {"name": named, "content_type": file.content_type}
 
-        job_id = await run_in_threadpool(submit)
-    accepted(response, job_id)
-    return Accepted(id=job_id, url=job_url(job_id))
+        def submit() -> Submitted:
+            key = repeatable.key(Uploaded(options=options, sha256=sha256_of(file.file), **about))
+            wish = options.submission_of(tenant, body=file.file, **about)
+            return submitted(services.desk, wish, options.dedupe, key, response)
+
+        return await run_in_threadpool(submit)
 
 
 @asynccontextmanager
@@ -92,21 +95,13 @@ async def _form_of(request: Request) -> AsyncIterator[FormData]:
         await form.close()
 
 
-def _parts(form: FormData) -> tuple[UploadFile, JobOptions]:
+def _parts(form: FormData) -> tuple[UploadFile, UploadOptions]:
     file, options = form.get(FILE), form.get(OPTIONS, "{}")
     strange = [name for name, _ in form.multi_items() if name not in (FILE, OPTIONS)]
     if not isinstance(file, UploadFile) or not isinstance(options, str) or strange:
         raise _misshapen(f"send a form with a file as `{FILE}` and, if you like, JSON as `{OPTIONS}`, and nothing else")
-    return file, parsed(JobOptions, options)
+    return file, parsed(UploadOptions, options)
 
 
 def _misshapen(detail: str) -> RequestValidationError:
     return RequestValidationError([{"type": "value_error", "loc": ("body",), "msg": detail}])
-
-
-def _digest(file: BinaryIO) -> str:
-    digest = sha256()
-    for chunk in iter(partial(file.read, READ_BYTES), b""):
-        digest.update(chunk)
-    file.seek(0)
-    return digest.hexdigest()

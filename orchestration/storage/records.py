@@ -148,6 +148,11 @@ class SqlRecords(SqlBatches, SqlWebhooks):
         with self._database.read() as connection:
             return reading.tally(connection)
 
+    def done_before(self, tenant_id: str, likeness: str, since: datetime) -> Job | None:
+        """The newest job that is alike and succeeded in its first run."""
+        with self._database.read() as connection:
+            return reading.done_before(connection, tenant_id, likeness, since)
+
     def endings(self, after: datetime, before: datetime, *, beyond: str | None = None, limit: int) -> Sequence[Job]:
         """Jobs of all tenants that ended in this time, the first one first."""
         with self._database.read() as connection:

@@ -11,7 +11,7 @@ from orchestration.storage.rows import AnyRow, attempt_from, job_from, past_run_
 from orchestration.storage.schema import attempts, jobs, runs, stages
 from pipeline.errors import JobNotFound
 from pipeline.ids import canonical_uuid
-from pipeline.job import RECENT_TRIES, Attempt, Job, JobState, StageRecord
+from pipeline.job import FIRST_RUN, RECENT_TRIES, Attempt, Job, JobState, StageRecord
 from pipeline.ports import JobFilter, Page, Tally
 from pipeline.runs import RunSummary
 
@@ -88,6 +88,16 @@ def tally(connection: Connection) -> Tally:
         unfinished={row.state: row.jobs for row in connection.execute(unfinished.group_by(jobs.c.state))},
         dead_letters={(code, stage or ""): count for code, stage, count in letters},
     )
+
+
+def done_before(connection: Connection, tenant_id: str, likeness: str, since: datetime) -> Job | None:
+    alike = select(jobs).where(jobs.c.tenant_id == tenant_id, jobs.c.likeness == likeness)
+    done = alike.where(jobs.c.state == spelled_out(JobState.SUCCEEDED), jobs.c.finished_at >= since)
+    # A later run may have had other options.
+    row = connection.execute(
+        done.where(jobs.c.run == FIRST_RUN).order_by(jobs.c.finished_at.desc(), jobs.c.id.desc()).limit(1)
+    ).first()
+    return None if row is None else job_from(row)
 
 
 def endings(connection: Connection, after: datetime, before: datetime, beyond: str | None, limit: int) -> list[Job]:

@@ -49,6 +49,7 @@ def job_values(new: NewJob) -> Values:
         "url": None if new.source.url is None else searched_form(new.source.url),
         "batch_id": new.batch_id,
         "batch_index": new.batch_index,
+        "likeness": new.likeness,
         **_terms_values(new.terms),
     }
 

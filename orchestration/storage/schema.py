@@ -27,7 +27,7 @@ from pipeline.runs import RunOrigin
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 from pipeline.webhooks import DeliveryState
 
-REVISION = "0010"
+REVISION = "0011"
 """The migration that makes this schema."""
 
 metadata = MetaData(
@@ -70,6 +70,7 @@ jobs = Table(
     # Not a reference: a batch goes after the last of its jobs.
     Column("batch_id", JOB_ID),
     Column("batch_index", Integer),
+    Column("likeness", String(64)),
     PrimaryKeyConstraint("id"),
 )
 
@@ -329,6 +330,14 @@ _partial("ix_stage_ready", stages, "state = 'ready'", "not_before", "tenant_id")
 _partial("ix_stage_running", stages, "state = 'running'", "lease_until", "tenant_id")
 _partial("ix_job_batch", jobs, "batch_id IS NOT NULL", "tenant_id", "batch_id", "id")
 _partial("ix_job_batch_state", jobs, "batch_id IS NOT NULL", "tenant_id", "batch_id", "state", "id")
+_partial(
+    "ix_job_likeness",
+    jobs,
+    "state = 'succeeded' AND likeness IS NOT NULL",
+    "tenant_id",
+    "likeness",
+    "finished_at",
+)
 Index("ix_batch_tenant", batches.c.tenant_id, batches.c.id)
 Index("ix_held_job_due", held_jobs.c.batch_id, held_jobs.c.not_before, held_jobs.c.job_id)
 _partial("ix_bulk_item_waiting", bulk_items, "outcome IS NULL", "action_id", "job_id")

@@ -6,7 +6,7 @@ from tests.support.api import Api
 RERUN = {"202", "400", "404", "409", "422", "503", "default"}
 WITH_BODY = {"400", "413", "415", "422"}
 ROUTES = {
-    ("/v1/jobs", "post"): {"202", "503", "default"} | WITH_BODY,
+    ("/v1/jobs", "post"): {"200", "202", "503", "default"} | WITH_BODY,
     ("/v1/jobs", "get"): {"200", "422", "default"},
     ("/v1/jobs/{job_id}", "get"): {"200", "304", "404", "422", "default"},
     ("/v1/jobs/{job_id}/artifacts/{stage}", "get"): {"200", "206", "304", "404", "410", "416", "422", "default"},

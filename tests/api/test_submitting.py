@@ -16,7 +16,7 @@ def test_a_job_is_accepted_with_the_place_to_ask_for_it(api: Api) -> None:
     answer = api.client.post("/v1/jobs", json={"url": URL})
     assert answer.status_code == 202
     body = answer.json()
-    assert body == {"id": body["id"], "status": "queued", "url": f"/v1/jobs/{body['id']}"}
+    assert body == {"id": body["id"], "status": "queued", "url": f"/v1/jobs/{body['id']}", "cached": False}
     assert answer.headers["location"] == body["url"]
     assert answer.headers["retry-after"] == "1"
 

@@ -172,7 +172,17 @@ def without(row: dict[str, Any], *columns: str) -> dict[str, Any]:
 
 def accept_in_version_1(connection: Connection, new: NewJob, error: dict[str, Any] | None) -> None:
     """Only columns that version 1 had."""
-    job_columns = ("tags", "metadata", "not_before", "max_attempts", "host", "url", "batch_id", "batch_index")
+    job_columns = (
+        "tags",
+        "metadata",
+        "not_before",
+        "max_attempts",
+        "host",
+        "url",
+        "batch_id",
+        "batch_index",
+        "likeness",
+    )
     stage_columns = ("reruns", "stale_writes", "is_launched")
     connection.execute(insert(jobs), {**without(job_values(new), *job_columns), "error": error})
     connection.execute(insert(runs), {**without(run_values(new), "origin", "options", "lane"), "error": error})

@@ -1,0 +1,21 @@
+"""Which jobs are alike: they read the same and do the same to it."""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+
+from stages.contract import Options
+
+
+def likeness(
+    stages: Sequence[str],
+    options: Options,
+    *,
+    url: str | None,
+    body_sha256: str | None,
+    content_type: str | None,
+    name: str | None,
+) -> str:
+    """The same 64 characters for all jobs that are alike."""
+    said = [list(stages), options.model_dump(mode="json"), url, body_sha256, content_type, name]
+    return sha256(json.dumps(said).encode()).hexdigest()
