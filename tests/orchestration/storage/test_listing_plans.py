@@ -41,7 +41,7 @@ FILTERS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
 def crowded(request, tmp_path_factory) -> Iterator[tuple[str, SqlRecords]]:
     url = sqlite_url(tmp_path_factory.mktemp("crowd")) if request.param == "sqlite" else postgresql_url()
     fill(url, JOBS)
