@@ -39,9 +39,11 @@ def _packaged() -> Path | None:
 
 def guard_server(data_dir: Path, socket_path: Path, lifeline: Lifeline) -> None:
     """Run the server until the lifeline is cut or SIGTERM comes, then stop it cleanly. Body of the guardian."""
+    # Whoever interrupts all processes means the supervisor, which stops this one last.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _make_private(data_dir)
     _make_private(socket_path.parent)
-    _stop_orphan(socket_path)
+    stop_orphan(socket_path)
     server = subprocess.Popen(
         _command(find_server(), data_dir, socket_path),
         stdin=subprocess.DEVNULL,
@@ -79,7 +81,7 @@ def _make_private(folder: Path) -> None:
         raise BrokerUnavailable(f"{folder} belongs to another user")
 
 
-def _stop_orphan(socket_path: Path) -> None:
+def stop_orphan(socket_path: Path) -> None:
     """End a server that outlived its guardian: two on the same data would corrupt it."""
     with contextlib.suppress(redis.RedisError):
         _client(socket_path).shutdown(nosave=True)

@@ -165,6 +165,8 @@ class Stack:
         self._lifeline.cut()
         if broker is not None:
             os.waitpid(broker, 0)
+        elif self._settings.is_embedded:
+            server.stop_orphan(self._settings.socket_path)
         self._data.unlock()
 
     def _wait_for_children(self) -> None:

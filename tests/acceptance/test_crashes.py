@@ -115,6 +115,15 @@ def test_a_broker_that_dies_is_started_again_and_the_jobs_go_on(narrow: Narrow, 
 
 
 @pytest.mark.full
+def test_nothing_survives_a_stop_just_after_the_death_of_the_broker_s_guardian(narrow: Narrow) -> None:
+    stack = narrow.stack
+    [broker] = [process for process in stack.family() if process.name() == "valkey-server"]
+    broker.parent().kill()
+    stack.stop()
+    stack.assert_gone()
+
+
+@pytest.mark.full
 def test_an_interrupt_lets_what_is_running_finish_and_the_next_start_goes_on(
     narrow: Narrow, origin: OrderedOrigin
 ) -> None:

@@ -67,6 +67,14 @@ def answers(path: Path) -> bool:
         return plug.connect_ex(str(path)) == 0
 
 
+def test_an_interrupt_is_left_to_the_supervisor(folder: Path) -> None:
+    guardian = Guardian(folder)
+    os.kill(guardian.pid, signal.SIGINT)
+    assert guardian.client().ping()
+    guardian.end()
+    assert not answers(guardian.socket)
+
+
 def test_there_is_a_server_to_start() -> None:
     found = server.find_server()
     assert found.is_file()
