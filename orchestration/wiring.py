@@ -238,7 +238,7 @@ class Wiring:
             leases=self.leases,
             breakers=self.breakers,
             announcer=self.announcer,
-            outbound=Outbound(http=self._http(), llm=self._llm(), isolate=self.isolation),
+            outbound=Outbound(http=self._http(), llm=self.llm(), isolate=self.isolation),
             clock=self.clock,
             random=self.random,
         )
@@ -255,7 +255,8 @@ class Wiring:
         )
         return GuardedHttp(user_agent=settings.user_agent, limits=limits, allow_networks=settings.allow_networks)
 
-    def _llm(self) -> OpenAiChat | None:
+    def llm(self) -> OpenAiChat | None:
+        """Asks the language model; None where none is configured. Raises `ValueError` for a key that none can be."""
         settings = self.settings
         if not settings.has_llm:
             return None

@@ -38,3 +38,10 @@ class MemoryMarkers(MemoryStore):
                 return False
             self._markers[name] = _Marker(holder, now_s + lease_s)
             return True
+
+    def leader(self, name: str) -> str | None:
+        """Who has a named lease."""
+        with self._lock:
+            known = self._markers.get(name)
+            is_held = known is not None and known.until_s is not None and known.until_s >= self._now_s()
+            return known.value if known is not None and is_held else None

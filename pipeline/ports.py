@@ -292,6 +292,9 @@ class Records(QueueRecords, Protocol):
     def lead(self, name: str, holder: str, *, lease_s: float) -> bool:
         """Whether `holder` has or gets the lease of this name, for `lease_s` from now on the record's own clock."""
 
+    def leader(self, name: str) -> str | None:
+        """Who has the lease of this name at this moment; None when nobody has."""
+
     def check(self) -> None:
         """Raise `RecordsUnavailable` unless the database answers and has the current schema."""
 

@@ -145,6 +145,14 @@ def migrate() -> None:
     guarded(lambda: migrate_database(settings_with().sql_url))
 
 
+@app.command()
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON, one check a line.")] = False) -> None:
+    """Check whether a deployment has all it needs, and say what to do about what it has not."""
+    from api.cli.doctor import examine_deployment
+
+    guarded(lambda: examine_deployment(as_json=json))
+
+
 @app.command(hidden=True)
 def demo() -> None:
     """Run the sample pages that come with the package through the embedded stack."""

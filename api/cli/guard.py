@@ -21,10 +21,15 @@ def settings_with(**overrides: object) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        for problem in error.errors(include_input=False):
-            name = "_".join(str(part) for part in problem["loc"])
-            complain(f"PENSTOCK_{name.upper()}: {problem['msg']}")
+        for line in problems_of(error):
+            complain(line)
         raise typer.Exit(BAD_USAGE) from None
+
+
+def problems_of(error: ValidationError) -> list[str]:
+    """What is wrong with the settings, without their values."""
+    problems = error.errors(include_input=False)
+    return [f"PENSTOCK_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in problems]
 
 
 def guarded(action: Callable[[], int | None]) -> None:

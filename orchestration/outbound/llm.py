@@ -33,6 +33,7 @@ COMMON_LIMIT = "max_tokens"
 """Understood everywhere but by OpenAI's reasoning models, which reject it and name the newer parameter. Other servers
 ignore the newer one, and would then answer without a limit."""
 NEWER_LIMIT = "max_completion_tokens"
+PLAIN = {"Accept-Encoding": "identity"}
 FOREIGN_ERRORS = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -79,9 +80,9 @@ class OpenAiChat:
         origin = origin_of(base_url)
         self.endpoint = f"{origin.host}:{origin.port}"
         self.max_input_chars = max_input_chars
+        self.model = model
         self._base_url = base_url
         self._api_key = api_key
-        self._model = model
         self._limits = limits or LlmLimits()
         self._proxy = httpx.Proxy(proxy) if proxy else None
         self._ca_file = ca_file
@@ -92,7 +93,12 @@ class OpenAiChat:
         with _explained(scope.clock, self._api_key):
             scope.check()
             body = once_more(lambda: self._ask(messages, scope, max_tokens), scope, _is_connection_error)
-        return _completion(body, self._model)
+        return _completion(body, self.model)
+
+    def models(self, scope: Scope) -> Sequence[str]:
+        """The names of the models on offer. Raises as `complete` does; endpoints need not list them."""
+        with _explained(scope.clock, self._api_key), self._client(scope) as client:
+            return _names(client.models.with_raw_response.list(extra_headers=PLAIN).content)
 
     def _ask(self, messages: Sequence[Message], scope: Scope, max_tokens: int) -> bytes:
         import openai
@@ -108,9 +114,9 @@ class OpenAiChat:
 
     def _create(self, client: "OpenAI", messages: Sequence[Message], max_tokens: int) -> bytes:
         answer = client.chat.completions.with_raw_response.create(
-            model=self._model,
+            model=self.model,
             messages=[{"role": m.role, "content": m.content} for m in messages],  # type: ignore[misc]
-            extra_headers={"Accept-Encoding": "identity"},
+            extra_headers=PLAIN,
             extra_body={self._limit: max_tokens},
         )
         return answer.content
@@ -254,6 +260,22 @@ class _Answer(BaseModel):
     choices: list[_Choice] = Field(min_length=1)
     model: str | None = None
     usage: Any = None
+
+
+class _Model(BaseModel):
+    id: str
+
+
+class _Models(BaseModel):
+    data: list[_Model]
+
+
+def _names(body: bytes) -> Sequence[str]:
+    """Read a list of models. Raises `Transient` `llm_bad_answer`."""
+    try:
+        return [model.id for model in _Models.model_validate_json(body).data]
+    except ValidationError:
+        raise Transient("llm_bad_answer") from None
 
 
 def _completion(body: bytes, asked_model: str) -> Completion:

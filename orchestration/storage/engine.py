@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from orchestration.storage.turns import Turns
 from pipeline.errors import RecordsUnavailable
@@ -32,6 +32,7 @@ OVERFLOW = 10
 """Connections to PostgreSQL that are opened when those of the pool are in use, and closed again."""
 LEAST_CONNECT_TIMEOUT_S = 2
 """psycopg takes less for this. A server that is gone is given up before, at `tcp_user_timeout`."""
+_NO_URL = "the database URL has to be sqlite:///FILE or postgresql://USER@HOST/NAME"
 _DEADLINE = "deadline_s"
 """Of a transaction, by the monotonic clock: until when it has to have begun."""
 
@@ -88,14 +89,17 @@ class Database:
 
 def parse_url(url: str) -> URL:
     """Read a SQLAlchemy URL. Raises `ValueError` unless it names a SQLite file or a PostgreSQL server."""
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError(_NO_URL) from None
     match parsed.get_backend_name():
         case "sqlite" if parsed.database not in (None, "", ":memory:"):
             return parsed
         case "postgresql":
             return parsed.set(drivername="postgresql+psycopg")
         case _:
-            raise ValueError("the database URL has to be sqlite:///FILE or postgresql://USER@HOST/NAME")
+            raise ValueError(_NO_URL)
 
 
 def is_sqlite(url: URL) -> bool:

@@ -39,6 +39,11 @@ class PayloadFolder:
         self._root = root
         self._level = level
 
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self._root
+
     def put(self, key: str, data: bytes, media_type: str) -> Claim:
         """Store bytes; an object that is there already and sound is left as it is."""
         claim = claim_for(key, data, media_type)

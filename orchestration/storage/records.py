@@ -337,6 +337,11 @@ class SqlRecords(SqlBatches, SqlWebhooks):
         with self._database.write() as connection:
             return markers.lead(connection, name, holder, lease_s)
 
+    def leader(self, name: str) -> str | None:
+        """Who has a named lease."""
+        with self._database.read() as connection:
+            return markers.leader(connection, name)
+
     # queues and workers
 
     def pause(self, stage: str, at: datetime) -> datetime:

@@ -32,3 +32,8 @@ def lead(connection: Connection, name: str, holder: str, lease_s: float) -> bool
     mine_or_over = or_(markers.c.value == holder, markers.c.until < now_s())
     taken = insert.on_conflict_do_update(index_elements=["name"], set_=values, where=mine_or_over)
     return connection.execute(taken.returning(markers.c.name)).first() is not None
+
+
+def leader(connection: Connection, name: str) -> str | None:
+    held = select(markers.c.value).where(markers.c.name == name, markers.c.until >= now_s())
+    return connection.scalar(held)

@@ -37,3 +37,13 @@ def test_one_of_many_leads(world: World) -> None:
     for number in range(10):
         asks = [lambda holder=holder: world.records.lead(f"{number}", holder, lease_s=30) for holder in "abcd"]  # noqa: B023
         assert sorted(at_once(*asks)) == [False, False, False, True]
+
+
+def test_nobody_leads_once_the_lease_has_run_out(world: World) -> None:
+    assert world.records.leader("keeper") is None
+    world.records.lead("keeper", "a", lease_s=30)
+    world.records.set_marker("incarnation", "a")
+    assert world.records.leader("keeper") == "a"
+    world.pass_time(31)
+    assert world.records.leader("keeper") is None
+    assert world.records.leader("incarnation") is None

@@ -59,8 +59,8 @@ class FaultyWiring(Wiring):
     def _http(self) -> Any:
         return FaultyHttp(super()._http(), self.box, self.here)
 
-    def _llm(self) -> Any:
-        inside = super()._llm()
+    def llm(self) -> Any:
+        inside = super().llm()
         return inside and FaultyLlm(inside, self.box, self.here)
 
     def _listen(self) -> None:
