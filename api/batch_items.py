@@ -11,17 +11,15 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from api.errors import explained
-from api.keyless import NDJSON, is_json, is_lines
+from api.keyless import is_json, is_lines
 from api.parsing import parsed
 from api.schemas import JobRequest
-from api.schemas_batches import BatchHeader, BatchRequest
+from api.schemas_batches import NDJSON, BatchHeader, BatchRequest, completed
 from orchestration.batches import Fault, Item, Receiver
 from pipeline.batches import Batch
 
 ITEMS_PER_CHUNK = 500
 MESSAGE_CHARS = 500
-INSTEAD_OF = {"pipeline": "stages", "stages": "pipeline", "not_before": "delay_s", "delay_s": "not_before"}
-"""Fields of which an item may give one: it takes the place of the other, too, where the batch gives that to all."""
 
 T = TypeVar("T")
 
@@ -69,9 +67,7 @@ class Intake:
 
     def _completed(self, item: dict[str, Any]) -> dict[str, Any]:
         """An item with what it leaves to the batch."""
-        replaced = {INSTEAD_OF[name] for name in INSTEAD_OF if item.get(name) is not None}
-        defaults = {name: value for name, value in self.defaults.items() if name not in replaced}
-        return {"lane": self.header.lane, **defaults, **item}
+        return {"lane": self.header.lane, **completed(item, self.defaults)}
 
 
 async def intake_of(request: Request, query: BatchHeader) -> Intake:

@@ -12,10 +12,8 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from api.errors import problem
+from api.schemas_batches import NDJSON
 from orchestration.settings import is_loopback
-
-NDJSON = "application/x-ndjson"
-"""Lines of JSON."""
 
 _HOST = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::\d*)?")
 _OF_THE_SAME_PAGE = ("same-origin", "none")

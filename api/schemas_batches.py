@@ -1,27 +1,43 @@
 """What goes in and out of the HTTP API about batches."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from api.criteria import States
-from api.errors import explained
 from api.fields import Text
-from api.keyless import NDJSON
-from api.schemas import JobRequest, PageQuery
+from api.schemas import ErrorView, JobRequest, PageQuery
 from pipeline.batches import Batch, BatchPage, BatchState, Rejection
 from pipeline.job import JobState, Lane
 from pipeline.ports import JobFilter
+from stages.contract import Document
 
 BATCHES = "/v1/batches"
 ZIP = "application/zip"
+NDJSON = "application/x-ndjson"
+"""Lines of JSON."""
 SOURCES = ("url", "html", "text")
+INSTEAD_OF = {"pipeline": "stages", "stages": "pipeline", "not_before": "delay_s", "delay_s": "not_before"}
+"""Fields of which an item may give one: it takes the place of the other, too, where the batch gives that to all."""
 
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
+def completed(item: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """An item with what it leaves to the batch.
+
+    >>> completed({"url": "https://example.org/", "stages": ["fetch"]}, {"pipeline": "extract", "tags": ["a"]})
+    {'tags': ['a'], 'url': 'https://example.org/', 'stages': ['fetch']}
+    """
+    replaced = {INSTEAD_OF[name] for name in INSTEAD_OF if item.get(name) is not None}
+    return {**{name: value for name, value in defaults.items() if name not in replaced}, **item}
+
+
 def _fit_to_jobs(defaults: dict[str, Any]) -> dict[str, Any]:
+    from api.errors import explained  # with FastAPI, which clients do without
+
     if any(source in defaults for source in SOURCES):
         raise ValueError("a source is given by each item, not for all")
     try:
@@ -100,6 +116,12 @@ class BatchSummary(BaseModel):
     def of(cls, batch: Batch, now: datetime) -> Self:
         return cls(**_common(batch, now))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens to it by itself, as `Batch.is_over` has it."""
+        is_open = self.status in (BatchState.RECEIVING, BatchState.CANCELLING)
+        return not is_open and all(state.is_terminal for state, jobs in self.counts.items() if jobs)
+
 
 class BatchView(BatchSummary):
     """A batch, and how far it has come."""
@@ -109,6 +131,18 @@ class BatchView(BatchSummary):
     @classmethod
     def of(cls, batch: Batch, now: datetime) -> Self:
         return cls(**_common(batch, now), rejected=[RejectionView.of(each) for each in batch.rejections])
+
+
+class BatchResult(BaseModel):
+    """How a job of a batch ended: a line of its results."""
+
+    index: int = Field(description="Which item it was, from 0.")
+    job_id: str
+    run: int
+    status: JobState
+    source_url: str | None
+    error: ErrorView | None
+    result: Document | None
 
 
 class BatchList(BaseModel):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from api.criteria import Criteria, States
 from api.schemas import JobSummary, PageQuery, StageName
@@ -114,7 +114,7 @@ class BulkActionSummary(BaseModel):
 
     id: str
     action: BulkVerb
-    from_stage: str | None = Field(serialization_alias="from")
+    from_stage: str | None = Field(validation_alias=AliasChoices("from", "from_stage"), serialization_alias="from")
     status: BulkState
     total: int
     done: int = Field(description="Jobs it was done to; how their new runs end is not counted here.")

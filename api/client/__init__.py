@@ -12,10 +12,13 @@ from api.client.asynchronous import AsyncPenstock
 from api.client.blocking import Penstock
 from api.client.calls import JobFields, JobFilters
 from api.client.errors import PenstockError
+from api.schemas_batches import BatchResult, BatchView
 from api.schemas_events import Gap, JobEvent, Snapshot, StreamEvent
 
 __all__ = [
     "AsyncPenstock",
+    "BatchResult",
+    "BatchView",
     "Gap",
     "JobEvent",
     "JobFields",

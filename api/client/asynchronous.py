@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from random import Random
 from typing import Self, TypeVar, Unpack
@@ -15,8 +15,14 @@ from api.client.calls import Call, JobFields, JobFilters
 from api.client.core import DEFAULT_URL, NO_STREAM, PASSING, RETRY_WITHIN_S, TIMEOUT_S, Core, Trial, translated
 from api.client.errors import PenstockError
 from api.client.feed import Feed
+from api.client.results import Results
+from api.client.streaming import Stream
+from api.client.waiting import Wait
 from api.schemas import MAX_PAGE, JobSummary, JobView, RerunAccepted, Submitted
+from api.schemas_batches import BatchResult, BatchSummary, BatchView
+from api.schemas_bulk import BulkActionView
 from api.schemas_events import StreamEvent
+from pipeline.job import Lane
 from stages.contract import Clock, Document, Processing
 
 T = TypeVar("T")
@@ -96,7 +102,7 @@ class AsyncPenstock:
 
     def iter_events(self, job_id: str | None = None) -> AsyncIterator[StreamEvent]:
         """See `Penstock.iter_events`."""
-        return self._events(Feed(self._core, job_id))
+        return self._streamed(Feed(self._core, job_id))
 
     async def iter_jobs(self, *, page_size: int = MAX_PAGE, **filters: Unpack[JobFilters]) -> AsyncIterator[JobSummary]:
         """See `Penstock.iter_jobs`."""
@@ -124,6 +130,48 @@ class AsyncPenstock:
         """See `Penstock.purge`."""
         await self._call(calls.purge(job_id))
 
+    async def submit_batch(
+        self,
+        items: Iterable[JobFields],
+        *,
+        name: str | None = None,
+        lane: Lane | str | None = None,
+        idempotency_key: str | None = None,
+    ) -> BatchView:
+        """See `Penstock.submit_batch`."""
+        return await self._call(calls.submit_batch(items, name, lane, idempotency_key or self._core.new_key()))
+
+    async def batch(self, batch_id: str) -> BatchView:
+        """See `Penstock.batch`."""
+        return await self._call(calls.batch(batch_id))
+
+    async def wait_batch(self, batch_id: str, timeout_s: float | None = None) -> BatchView:
+        """See `Penstock.wait_batch`."""
+        over_at = self._core.over_at(timeout_s)
+        return await self._followed(waiting.wait_batch(self._core, batch_id, over_at), over_at)
+
+    def iter_batch_results(self, batch_id: str) -> AsyncIterator[BatchResult]:
+        """See `Penstock.iter_batch_results`."""
+        return self._streamed(Results(self._core, batch_id))
+
+    async def iter_batches(self, *, page_size: int = MAX_PAGE) -> AsyncIterator[BatchSummary]:
+        """See `Penstock.iter_batches`."""
+        page = await self._call(calls.batches(page_size))
+        for batch in page.items:
+            yield batch
+        while page.next is not None:
+            page = await self._call(calls.batch_page(page.next))
+            for batch in page.items:
+                yield batch
+
+    async def cancel_batch(self, batch_id: str) -> BatchView:
+        """See `Penstock.cancel_batch`."""
+        return await self._call(calls.cancel_batch(batch_id))
+
+    async def retry_failed(self, batch_id: str) -> BulkActionView:
+        """See `Penstock.retry_failed`."""
+        return await self._call(calls.retry_failed(batch_id))
+
     async def _call(self, call: Call[T], over_at: float = math.inf) -> T:
         trial = Trial(self._core, call, over_at)
         answer: T = await AsyncRetrying(sleep=self._sleep, **trial.policy)(self._try, trial)
@@ -131,28 +179,32 @@ class AsyncPenstock:
 
     async def _try(self, trial: Trial[T]) -> T:
         with translated():
-            answer = await self._http.request(**trial.request())
+            asked = trial.request()
+            answer = await self._http.request(**asked | {"content": _awaited(asked["content"])})
         return trial.read(answer)
 
     async def _wait(self, job_id: str, over_at: float) -> JobView:
-        flow, job = waiting.wait(self._core, job_id, over_at), None
+        return await self._followed(waiting.wait(self._core, job_id, over_at), over_at)
+
+    async def _followed(self, flow: Wait[T], over_at: float) -> T:
+        answer: T | None = None
         while True:
             try:
-                step = flow.send(job)
+                step = flow.send(answer)
             except StopIteration as end:
-                ended: JobView = end.value
+                ended: T = end.value
                 return ended
             if isinstance(step, Call):
-                job = await self._call(step, over_at)
+                answer = await self._call(step, over_at)
             else:
                 await self._sleep(step)
 
     async def _events_if_any(self, feed: Feed) -> AsyncIterator[StreamEvent]:
         with suppress(*NO_STREAM):
-            async for event in self._events(feed):
+            async for event in self._streamed(feed):
                 yield event
 
-    async def _events(self, feed: Feed) -> AsyncIterator[StreamEvent]:
+    async def _streamed(self, feed: Stream[T]) -> AsyncIterator[T]:
         while not feed.is_over:
             failure: PenstockError | None = None
             try:
@@ -162,10 +214,20 @@ class AsyncPenstock:
                             await answer.aread()
                         feed.require_stream(answer)
                         async for chunk in answer.aiter_bytes():
-                            for event in feed.take(chunk):
-                                yield event
+                            for each in feed.take(chunk):
+                                yield each
                 feed.closed()
             except PASSING as error:
                 failure = error
             if not feed.is_over:
                 await self._sleep(feed.pause_s(failure))
+
+
+def _awaited(content: bytes | Iterable[bytes] | None) -> bytes | AsyncIterator[bytes] | None:
+    """What the client for asyncio of httpx takes."""
+    return content if content is None or isinstance(content, bytes) else _each(content)
+
+
+async def _each(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece

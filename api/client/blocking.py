@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from random import Random
 from typing import Self, TypeVar, Unpack
@@ -15,8 +15,14 @@ from api.client.calls import Call, JobFields, JobFilters
 from api.client.core import DEFAULT_URL, NO_STREAM, PASSING, RETRY_WITHIN_S, TIMEOUT_S, Core, Trial, translated
 from api.client.errors import PenstockError
 from api.client.feed import Feed
+from api.client.results import Results
+from api.client.streaming import Stream
+from api.client.waiting import Wait
 from api.schemas import MAX_PAGE, JobSummary, JobView, RerunAccepted, Submitted
+from api.schemas_batches import BatchResult, BatchSummary, BatchView
+from api.schemas_bulk import BulkActionView
 from api.schemas_events import StreamEvent
+from pipeline.job import Lane
 from stages.contract import Clock, Document, Processing
 
 T = TypeVar("T")
@@ -108,7 +114,7 @@ class Penstock:
         Connects again by itself and goes on after the last event. What the service has forgotten by then comes as a
         `Snapshot` of the job, or as a `Gap` in the events of all.
         """
-        return self._events(Feed(self._core, job_id))
+        return self._streamed(Feed(self._core, job_id))
 
     def iter_jobs(self, *, page_size: int = MAX_PAGE, **filters: Unpack[JobFilters]) -> Iterator[JobSummary]:
         """Jobs, newest first, all that match; further pages are asked for as they are needed."""
@@ -137,6 +143,56 @@ class Penstock:
         """Erase a finished job with all that is kept of it. Raises `JobUnfinished`."""
         self._call(calls.purge(job_id))
 
+    def submit_batch(
+        self,
+        items: Iterable[JobFields],
+        *,
+        name: str | None = None,
+        lane: Lane | str | None = None,
+        idempotency_key: str | None = None,
+    ) -> BatchView:
+        """Submit many jobs. `items` may be a generator: each is sent as it comes, and kept in memory until the answer.
+
+        It is sent again until an answer comes, and makes one batch, with the key as in `submit`. Items that cannot
+        become jobs are in `rejected`. `lane` is for those that do not say theirs, `bulk` unless given.
+        """
+        return self._call(calls.submit_batch(items, name, lane, idempotency_key or self._core.new_key()))
+
+    def batch(self, batch_id: str) -> BatchView:
+        """How far a batch has come. Raises `NotFound`."""
+        return self._call(calls.batch(batch_id))
+
+    def wait_batch(self, batch_id: str, timeout_s: float | None = None) -> BatchView:
+        """A batch once nothing more happens to it by itself, however its jobs ended.
+
+        Raises `WaitTimedOut` after `timeout_s` seconds.
+        """
+        over_at = self._core.over_at(timeout_s)
+        return self._followed(waiting.wait_batch(self._core, batch_id, over_at), over_at)
+
+    def iter_batch_results(self, batch_id: str) -> Iterator[BatchResult]:
+        """How the jobs of a batch ended that have ended by now, in the order of the items, one at a time.
+
+        Connects again by itself, and goes on with the next item.
+        """
+        return self._streamed(Results(self._core, batch_id))
+
+    def iter_batches(self, *, page_size: int = MAX_PAGE) -> Iterator[BatchSummary]:
+        """Batches, newest first; further pages are asked for as they are needed."""
+        page = self._call(calls.batches(page_size))
+        yield from page.items
+        while page.next is not None:
+            page = self._call(calls.batch_page(page.next))
+            yield from page.items
+
+    def cancel_batch(self, batch_id: str) -> BatchView:
+        """Cancel all jobs of a batch that have not ended; those in work end within seconds."""
+        return self._call(calls.cancel_batch(batch_id))
+
+    def retry_failed(self, batch_id: str) -> BulkActionView:
+        """Continue all jobs of a batch that failed where they stopped. The keeper does so, some a second."""
+        return self._call(calls.retry_failed(batch_id))
+
     def _call(self, call: Call[T], over_at: float = math.inf) -> T:
         trial = Trial(self._core, call, over_at)
         answer: T = Retrying(sleep=self._sleep, **trial.policy)(self._try, trial)
@@ -148,23 +204,26 @@ class Penstock:
         return trial.read(answer)
 
     def _wait(self, job_id: str, over_at: float) -> JobView:
-        flow, job = waiting.wait(self._core, job_id, over_at), None
+        return self._followed(waiting.wait(self._core, job_id, over_at), over_at)
+
+    def _followed(self, flow: Wait[T], over_at: float) -> T:
+        answer: T | None = None
         while True:
             try:
-                step = flow.send(job)
+                step = flow.send(answer)
             except StopIteration as end:
-                ended: JobView = end.value
+                ended: T = end.value
                 return ended
             if isinstance(step, Call):
-                job = self._call(step, over_at)
+                answer = self._call(step, over_at)
             else:
                 self._sleep(step)
 
     def _events_if_any(self, feed: Feed) -> Iterator[StreamEvent]:
         with suppress(*NO_STREAM):
-            yield from self._events(feed)
+            yield from self._streamed(feed)
 
-    def _events(self, feed: Feed) -> Iterator[StreamEvent]:
+    def _streamed(self, feed: Stream[T]) -> Iterator[T]:
         while not feed.is_over:
             failure: PenstockError | None = None
             try:

@@ -9,7 +9,10 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
+from api.client.items import Lines
 from api.schemas import JobPage, JobView, RerunAccepted, Submitted, job_url, result_url
+from api.schemas_batches import BATCHES, BatchList, BatchView, batch_url
+from api.schemas_bulk import BulkActionView
 from api.schemas_runs import ReplayRequest
 from pipeline.job import JobState, Lane
 from stages.contract import Document, Options, Processing
@@ -30,16 +33,36 @@ class JobFields(TypedDict, total=False):
     """An order of stages, instead of a pipeline."""
     processing: Processing
     lane: Lane | str
+    tags: Iterable[str]
+    metadata: Mapping[str, str]
+    not_before: datetime
+    """When it is due, with a time zone."""
+    delay_s: float
+    """The same in seconds from now, instead."""
+    expires_at: datetime
+    """When it fails if it has not ended."""
+    max_attempts: int
+    """At each stage."""
 
 
 class JobFilters(TypedDict, total=False):
     """Which jobs are listed: those for which all that is given holds."""
 
-    status: JobState | str
+    status: JobState | str | Iterable[JobState | str]
+    """Jobs in this state, or in any of these."""
     stage: str
-    """Jobs that failed at this stage."""
+    """Jobs that are at this stage, or failed at it."""
     code: str
     """Jobs that failed with this code."""
+    pipeline: str
+    lane: Lane | str
+    tag: str | Iterable[str]
+    """Jobs that have this tag, or all of these."""
+    host: str
+    """Jobs whose URL has exactly this host."""
+    q: str
+    """Jobs whose URL, without its scheme, begins with this."""
+    batch_id: str
     created_after: datetime
     """With a time zone, as the other one."""
     created_before: datetime
@@ -55,6 +78,8 @@ class Call(Generic[T]):
     """Reads the body of the answer. Raises `ValueError`."""
     params: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    lines: Iterable[bytes] | None = None
+    """Instead of a body; the same each time it is sent."""
     key: str | None = None
     """Goes with it as `Idempotency-Key`."""
     wait_s: float = 0.0
@@ -65,8 +90,7 @@ class Call(Generic[T]):
 
 def submit(job: JobFields, key: str) -> Call[Submitted]:
     """Submit a job."""
-    stages = {"stages": list(job["stages"])} if "stages" in job else {}
-    return Call("POST", "/v1/jobs", _as(Submitted), body={**job, **stages}, key=key)
+    return Call("POST", "/v1/jobs", _as(Submitted), body=_plain(job), key=key)
 
 
 def job(job_id: str, run: int | None = None, wait_s: float = 0.0) -> Call[JobView]:
@@ -82,8 +106,7 @@ def result(job_id: str, run: int | None = None) -> Call[Document]:
 
 def jobs(filters: JobFilters, page_size: int) -> Call[JobPage]:
     """List jobs: the first page."""
-    asked = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in filters.items()}
-    return Call("GET", "/v1/jobs", _as(JobPage), params={**asked, "limit": page_size})
+    return Call("GET", "/v1/jobs", _as(JobPage), params={**_plain(filters), "limit": page_size})
 
 
 def page(path: str) -> Call[JobPage]:
@@ -114,9 +137,57 @@ def replay(job_id: str, from_stage: str, processing: Processing | None, key: str
     return Call("POST", f"{job_url(_quoted(job_id))}/replay", _as(RerunAccepted), body=body, key=key)
 
 
+def submit_batch(items: Iterable[JobFields], name: str | None, lane: Lane | str | None, key: str) -> Call[BatchView]:
+    """Submit a batch, a line for each item."""
+    params = _given({"name": name, "lane": lane})
+    return Call("POST", BATCHES, _as(BatchView), params=params, lines=Lines(map(_plain, items)), key=key)
+
+
+def batch(batch_id: str) -> Call[BatchView]:
+    """Read a batch."""
+    return Call("GET", batch_url(_quoted(batch_id)), _as(BatchView))
+
+
+def batches(page_size: int) -> Call[BatchList]:
+    """List batches: the first page."""
+    return Call("GET", BATCHES, _as(BatchList), params={"limit": page_size})
+
+
+def batch_page(path: str) -> Call[BatchList]:
+    """List batches: a further page."""
+    return Call("GET", path, _as(BatchList))
+
+
+def cancel_batch(batch_id: str) -> Call[BatchView]:
+    """Cancel what has not ended of a batch."""
+    return Call("DELETE", batch_url(_quoted(batch_id)), _as(BatchView))
+
+
+def retry_failed(batch_id: str) -> Call[BulkActionView]:
+    """Continue what has failed of a batch. A second action would find it running."""
+    return Call("POST", f"{batch_url(_quoted(batch_id))}/retry-failed", _as(BulkActionView))
+
+
+def results_url(batch_id: str) -> str:
+    """Where the results of a batch are streamed."""
+    return f"{batch_url(_quoted(batch_id))}/results"
+
+
 def events_url(job_id: str | None) -> str:
     """Where the events of a job, or of all, are streamed."""
     return "/v1/events" if job_id is None else f"{job_url(_quoted(job_id))}/events"
+
+
+def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked as JSON and queries have it: moments as text, any iterable as a list."""
+    return {name: _plain_value(value) for name, value in fields.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    is_plain = isinstance(value, str | Mapping) or not isinstance(value, Iterable)
+    return value if is_plain else list(value)
 
 
 def _as(model: type[M]) -> Callable[[bytes], M]:

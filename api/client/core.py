@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from random import Random, SystemRandom
@@ -14,7 +14,17 @@ import httpx
 import tenacity
 
 from api.client.calls import Call
-from api.client.errors import ApiError, RateLimited, ServiceUnavailable, UnexpectedAnswer, Unreachable, api_error
+from api.client.errors import (
+    ApiError,
+    BatchReceiving,
+    RateLimited,
+    ServiceUnavailable,
+    UnexpectedAnswer,
+    Unreachable,
+    api_error,
+)
+from api.client.items import encoded
+from api.schemas_batches import NDJSON
 from pipeline.clock import SystemClock
 from stages.contract import Clock
 from stages.web import retry_after_s
@@ -27,7 +37,7 @@ TIMEOUT_S = 20.0
 RETRY_WITHIN_S = 60.0
 BACKOFF_S = 0.5
 MAX_BACKOFF_S = 20.0
-PASSING = (Unreachable, RateLimited, ServiceUnavailable)
+PASSING = (Unreachable, RateLimited, ServiceUnavailable, BatchReceiving)
 """What may be over when it is asked again."""
 NO_STREAM = (ApiError, Unreachable, UnexpectedAnswer)
 """What may keep events from a reader; the end of a job can still be asked for."""
@@ -102,7 +112,7 @@ class Trial(Generic[T]):
             "url": call.path,
             "params": dict(call.params) or None,
             "headers": self._headers(),
-            "content": _encoded(call.body),
+            "content": self._content(),
             "timeout": call.wait_s + max(1.0, min(self._core.timeout_s, left_s)),
         }
 
@@ -128,7 +138,14 @@ class Trial(Generic[T]):
 
     def _headers(self) -> dict[str, str]:
         key = {} if self._call.key is None else {IDEMPOTENCY_KEY: json.dumps(self._call.key)}
+        if self._call.lines is not None:
+            return {**key, "Content-Type": NDJSON}
         return key if self._call.body is None else {**key, "Content-Type": "application/json"}
+
+    def _content(self) -> bytes | Iterable[bytes] | None:
+        if self._call.lines is not None:
+            return self._call.lines
+        return None if self._call.body is None else encoded(self._call.body)
 
     def _pause_s(self, state: tenacity.RetryCallState) -> float:
         failed = state.outcome.exception() if state.outcome else None
@@ -193,11 +210,6 @@ def _visible(api_key: str) -> str:
     if not re.fullmatch(r"[!-~]+", api_key):
         raise ValueError("the API key has to be visible ASCII characters without spaces")
     return api_key
-
-
-def _encoded(body: Mapping[str, Any] | None) -> bytes | None:
-    # Half of a surrogate pair is sent as it is, and refused by the service with a sentence.
-    return None if body is None else json.dumps(body, ensure_ascii=False).encode(errors="surrogatepass")
 
 
 def _problem(body: bytes) -> Mapping[str, Any]:

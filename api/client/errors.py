@@ -3,7 +3,7 @@
 PenstockError
 ├── Unreachable                  no answer came: no connection, or it broke, or it took too long
 ├── UnexpectedAnswer             an answer came that the service does not give; is the URL right?
-├── WaitTimedOut                 the job had not ended in time; it goes on
+├── WaitTimedOut                 the job or batch had not ended in time; it goes on
 ├── NotSucceeded                 the job that was waited for has failed or was cancelled; `job` says why
 └── ApiError                     the service said no: `status`, `code`, `detail`, `retry_after_s`
     ├── BadRequest               400
@@ -17,7 +17,8 @@ PenstockError
     │   ├── JobFinished          job_finished
     │   ├── JobFailed            job_failed: there is no result and there will be none
     │   ├── JobCancelled         job_cancelled: the same
-    │   └── InputExpired         input_expired; `earliest_stage` is the first that can still run
+    │   ├── InputExpired         input_expired; `earliest_stage` is the first that can still run
+    │   └── BatchReceiving       batch_receiving: another request with this key still sends the batch
     ├── ResultLost               410
     ├── BodyTooLarge             413
     ├── InvalidRequest           415, 422
@@ -50,11 +51,14 @@ class UnexpectedAnswer(PenstockError):
 
 
 class WaitTimedOut(PenstockError):
-    """The job had not ended in time."""
+    """The job or batch had not ended in time."""
 
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"job {job_id} has not ended in time; it goes on")
+    def __init__(self, job_id: str | None = None, *, batch_id: str | None = None) -> None:
+        """One of the two."""
+        which = f"job {job_id}" if batch_id is None else f"batch {batch_id}"
+        super().__init__(f"{which} has not ended in time; it goes on")
         self.job_id = job_id
+        self.batch_id = batch_id
 
 
 class NotSucceeded(PenstockError):
@@ -132,6 +136,10 @@ class InputExpired(Conflict):
         """The first stage that can still run; None when none can."""
 
 
+class BatchReceiving(Conflict):
+    """Another request with the same key is sending the batch, or its connection has just broken."""
+
+
 class ResultLost(ApiError):
     """The stored result is gone or damaged; replay the job."""
 
@@ -180,6 +188,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "job_failed": JobFailed,
     "job_cancelled": JobCancelled,
     "input_expired": InputExpired,
+    "batch_receiving": BatchReceiving,
     "idempotency_key_reused": IdempotencyKeyReused,
     "unknown_pipeline": UnknownPipeline,
     "unknown_stage": UnknownStage,

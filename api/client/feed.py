@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 
 from api.client.calls import events_url
-from api.client.core import Core, is_passing
+from api.client.core import Core
 from api.client.errors import PenstockError, UnexpectedAnswer, WaitTimedOut
+from api.client.streaming import Stream
 from api.schemas_events import JobEvent, StreamEvent, event_of
 
 SILENCE_S = 45.0
@@ -59,19 +60,17 @@ class Messages:
                 self.last_id = value
 
 
-class Feed:
+class Feed(Stream[StreamEvent]):
     """Where one reader of events is. Ends with the last event of a job; the events of all jobs never end."""
+
+    media_type = "text/event-stream"
 
     def __init__(self, core: Core, job_id: str | None, over_at: float = math.inf) -> None:
         """`over_at` is when to give up, on the monotonic clock."""
-        self.is_over = False
-        self._core = core
+        super().__init__(core, over_at)
         self._job_id = job_id
-        self._over_at = over_at
         self._seen: str | None = None
         self._messages = Messages()
-        self._failures = 0
-        self._failing_since = 0.0
         self._told_last = False
 
     def request(self) -> dict[str, Any]:
@@ -80,15 +79,8 @@ class Feed:
         seen = {} if self._seen is None else {"Last-Event-ID": self._seen}
         silence_s = min(SILENCE_S, max(0.1, self._over_at - self._core.clock.monotonic()))
         timeout = httpx.Timeout(self._core.timeout_s, read=silence_s)
-        headers = {"Accept": "text/event-stream", **seen}
+        headers = {"Accept": self.media_type, **seen}
         return {"method": "GET", "url": events_url(self._job_id), "headers": headers, "timeout": timeout}
-
-    def require_stream(self, answer: httpx.Response) -> None:
-        """Raise `PenstockError` for an answer that is none; its body has to have been read if it is no success."""
-        if not answer.is_success:
-            raise self._core.error_of(answer)
-        if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-            raise UnexpectedAnswer(f"{self._core.where} does not stream events as Penstock does")
 
     def take(self, chunk: bytes) -> Iterator[StreamEvent]:
         """The events that came with these bytes. Raises `WaitTimedOut`, `UnexpectedAnswer`."""
@@ -107,19 +99,9 @@ class Feed:
         self.is_over = self._told_last
 
     def pause_s(self, error: PenstockError | None = None) -> float:
-        """How long to wait before the next connection, after this one has ended or failed.
-
-        Raises `error` when it will not pass, or has not for as long as a client tries, and `WaitTimedOut`.
-        """
+        """The same, and raises `WaitTimedOut`."""
         self._require_time()
-        now_s = self._core.clock.monotonic()
-        self._failing_since = now_s if self._failures == 0 else self._failing_since
-        self._failures += 1
-        pause_s = self._core.pause_s(self._failures, error)
-        is_enough = now_s + pause_s > self._failing_since + self._core.retry_within_s
-        if error is not None and (is_enough or not is_passing(error)):
-            raise error
-        return min(pause_s, self._over_at - now_s)
+        return super().pause_s(error)
 
     def _event(self, message: Message) -> StreamEvent | None:
         if not message.data:

@@ -13,12 +13,11 @@ from api.batch_items import intake_of
 from api.dependencies import Events, Services, Tenant
 from api.errors import NotAcceptable
 from api.idempotency import Repeatable
-from api.keyless import NDJSON
 from api.negotiation import preferred
 from api.routes.events import UNBUFFERED, LastEventId, seen_by
 from api.routes.jobs import SUBMIT_RETRY_AFTER_S, problems
 from api.schemas import JobPage, JobSummary, PageQuery
-from api.schemas_batches import BODY, ZIP, BatchHeader, BatchJobQuery, BatchList, BatchView, batch_url
+from api.schemas_batches import BODY, NDJSON, ZIP, BatchHeader, BatchJobQuery, BatchList, BatchView, batch_url
 from api.schemas_bulk import BulkActionView, bulk_url
 from api.security_headers import DOWNLOAD_HEADERS
 from api.streaming import EventStream
