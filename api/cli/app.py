@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from api.cli.batch import batch
 from api.cli.choices import ProcessingChoice, Quick
 from api.cli.guard import guarded, settings_with
 from api.cli.jobs import jobs
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(jobs)
+app.add_typer(batch)
 app.add_typer(letters)
 app.add_typer(keys)
 app.add_typer(queues)

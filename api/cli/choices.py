@@ -16,3 +16,14 @@ class ProcessingChoice(StrEnum):
 Quick = Annotated[
     ProcessingChoice, typer.Option(help="quick: about three sentences; detailed: sections and key points.")
 ]
+
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word to find it by; repeatable.")]
+Metadata = Annotated[
+    list[str] | None, typer.Option("--meta", metavar="NAME=VALUE", help="Kept and shown with it; repeatable.")
+]
+Delay = Annotated[float | None, typer.Option("--delay", min=0, metavar="SECONDS", help="When it is due, from now on.")]
+NotBefore = Annotated[
+    str | None, typer.Option(metavar="MOMENT", help="The same as a moment, such as 2026-12-01T08:00; local time.")
+]
+ExpiresAt = Annotated[str | None, typer.Option(metavar="MOMENT", help="It fails if it has not ended by then.")]
+MaxAttempts = Annotated[int | None, typer.Option(min=1, help="At each stage, instead of what the stage declares.")]

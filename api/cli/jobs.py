@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from api.cli.choices import ProcessingChoice, Quick
+from api.cli.choices import (
+    Delay,
+    ExpiresAt,
+    MaxAttempts,
+    Metadata,
+    NotBefore,
+    ProcessingChoice,
+    Quick,
+    Tags,
+)
 from api.cli.guard import guarded
 from pipeline.job import JobState, Lane
 
@@ -36,12 +45,19 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     stages: Annotated[str | None, typer.Option(help="An order of stages, separated by commas.")] = None,
     processing: Quick = ProcessingChoice.QUICK,
     lane: Annotated[Lane, typer.Option(help="How soon the jobs are served.")] = Lane.NORMAL,
+    tag: Tags = None,
+    meta: Metadata = None,
+    delay: Delay = None,
+    not_before: NotBefore = None,
+    expires_at: ExpiresAt = None,
+    max_attempts: MaxAttempts = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end and print the results.")] = False,
     json: Json = False,
     api_url: ApiUrl = None,
 ) -> None:
     """Submit jobs to a running service and print their ids."""
     from api.cli.submit import Order, submit_jobs
+    from api.cli.terms import Terms
 
     order = Order(
         urls=tuple(urls or ()),
@@ -51,6 +67,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         stages=tuple(stages.split(",")) if stages else None,
         processing=processing.value,
         lane=lane,
+        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts),
     )
     guarded(lambda: submit_jobs(api_url, order, wait=wait, as_json=json))
 
@@ -94,8 +111,14 @@ def watch(
 @jobs.command("jobs")
 def listing(  # noqa: PLR0917  # typer reads them as options
     status: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
-    stage: Annotated[str | None, typer.Option(help="Only jobs that failed at this stage.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only jobs that are at this stage, or failed at it.")] = None,
     code: Annotated[str | None, typer.Option(help="Only jobs that failed with this code.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="Only jobs of this pipeline.")] = None,
+    lane: Annotated[Lane | None, typer.Option(help="Only jobs of this lane.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only jobs with this tag; all of several.")] = None,
+    host: Annotated[str | None, typer.Option(help="Only jobs whose URL has this host.")] = None,
+    url: Annotated[str | None, typer.Option(help="Only jobs whose URL begins with this.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Only jobs of this batch.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Of the newest, how many.")] = 50,
     json: Json = False,
     api_url: ApiUrl = None,
@@ -105,8 +128,9 @@ def listing(  # noqa: PLR0917  # typer reads them as options
     from api.cli.service import with_service
     from api.client import JobFilters
 
-    given = {"status": status, "stage": stage, "code": code}
-    meant = JobFilters(**{name: value for name, value in given.items() if value is not None})  # type: ignore[typeddict-item]
+    given = {"status": status, "stage": stage, "code": code, "pipeline": pipeline, "lane": lane}
+    found = {"tag": tag, "host": host, "q": url, "batch_id": batch}
+    meant = JobFilters(**{name: value for name, value in (given | found).items() if value is not None})  # type: ignore[typeddict-item]
     guarded(lambda: with_service(api_url, lambda penstock: list_jobs(penstock, meant, limit=limit, as_json=json)))
 
 

@@ -13,6 +13,7 @@ from api.cli.output import print_documents
 from api.cli.progress import Watched
 from api.cli.report import complain
 from api.cli.service import ANSWER_WITHIN_S, Address, with_address
+from api.cli.terms import Terms
 from api.client import JobFields, Penstock
 from api.schemas import JobView
 from pipeline.job import JobState, Lane
@@ -33,6 +34,7 @@ class Order:
     stages: tuple[str, ...] | None
     processing: Processing
     lane: Lane
+    terms: Terms
 
     def jobs(self) -> list[tuple[str, JobFields]]:
         """What to submit, each under its name. Raises `OSError`, and ends the program for what is no input."""
@@ -53,7 +55,7 @@ class Order:
             yield "standard input" if is_piped else "text", {"text": sys.stdin.read() if is_piped else self.text}
 
     def _options(self) -> JobFields:
-        options: JobFields = {"processing": self.processing, "lane": self.lane}
+        options: JobFields = {"processing": self.processing, "lane": self.lane, **self.terms.fields()}
         if self.pipeline is not None:
             options["pipeline"] = self.pipeline
         if self.stages is not None:
