@@ -20,6 +20,7 @@ PipelineError
 ├── WebhookNotFound       no such endpoint for this tenant
 ├── DeliveryNotFound      the endpoint has no such delivery
 ├── WebhookDisabled       nothing is sent to the endpoint until it is enabled
+├── ScheduleNotFound      no such schedule for this tenant
 ├── NoSecretKey           secrets cannot be kept, as there is no key to encrypt them with
 ├── InputExpired          what a stage would read is not kept any more, or never was
 ├── PayloadLost           a stored payload cannot be used
@@ -71,7 +72,7 @@ class MisorderedStages(Refused):
 
 
 class InvalidSchedule(Refused):
-    """The job would be due too late, or over before it may start."""
+    """The job would be due too late, or over before it may start; or a schedule would never fire."""
 
     code = "invalid_schedule"
 
@@ -200,6 +201,15 @@ class WebhookDisabled(PipelineError):
 
     def __init__(self, webhook_id: str) -> None:
         super().__init__(f"webhook {webhook_id} is disabled; enable it first")
+
+
+class ScheduleNotFound(PipelineError):
+    """There is no such schedule."""
+
+    code = "schedule_not_found"
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(f"there is no schedule {schedule_id}")
 
 
 class NoSecretKey(PipelineError):

@@ -26,12 +26,16 @@ from pipeline.memory_keeping import MemoryKeeping
 from pipeline.memory_markers import MemoryMarkers
 from pipeline.memory_queues import MemoryQueues
 from pipeline.memory_retention import MemoryRetention
+from pipeline.memory_schedules import MemorySchedules
 from pipeline.ports import Finished, Renewal
 from pipeline.runs import NewRun
+from pipeline.schedules import Firing, JobSchedule, Submitted
 from pipeline.verdicts import why_refused
 
 
-class MemoryRecords(MemoryBatches, MemoryKeeping, MemoryRetention, MemoryApiKeys, MemoryMarkers, MemoryQueues):
+class MemoryRecords(
+    MemoryBatches, MemorySchedules, MemoryKeeping, MemoryRetention, MemoryApiKeys, MemoryMarkers, MemoryQueues
+):
     """`Records` in a dictionary. The record's own clock is the given one."""
 
     # acceptance
@@ -162,6 +166,18 @@ class MemoryRecords(MemoryBatches, MemoryKeeping, MemoryRetention, MemoryApiKeys
             except REFUSALS as error:
                 self._refuse(item, BulkFailure(item.job_id, error.code, str(error)))
                 return None
+
+    def fire(self, schedule: JobSchedule, firing: Firing, submitted: Submitted, next_at: datetime | None) -> bool:
+        """Record a firing with what it submits."""
+        with self._lock:
+            if not self._note(schedule, firing, next_at):
+                return False
+            if isinstance(submitted, NewJob):
+                self.accept(submitted)
+            elif submitted is not None:
+                batch, chunk = submitted
+                self.accept_many(self.open_batch(batch), chunk)
+            return True
 
     def check(self) -> None:
         """Memory always answers."""

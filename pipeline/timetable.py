@@ -88,9 +88,11 @@ class Cron:
         given = text.lower().split()
         if len(given) != len(FIELDS):
             raise ValueError("give five fields: minute, hour, day of the month, month, day of the week")
-        minutes, hours, *days = (field.values(each) for field, each in zip(FIELDS, given, strict=True))
+        values = (field.values(each) for field, each in zip(FIELDS, given, strict=True))
+        minutes, hours, days, months, weekdays = values
         times = tuple(time(hour, minute) for hour in sorted(hours) for minute in sorted(minutes))
-        return cls(times, *days, is_either=not (given[2].startswith("*") or given[4].startswith("*")))
+        is_either = not (given[2].startswith("*") or given[4].startswith("*"))
+        return cls(times, days, months, weekdays, is_either)
 
     def has(self, day: date) -> bool:
         """Whether there are times on this day."""

@@ -19,6 +19,7 @@ from orchestration.storage import records_runs as runs
 from orchestration.storage.batch_records import SqlBatches
 from orchestration.storage.engine import PATIENCE_S, Database
 from orchestration.storage.migrate import current_revision
+from orchestration.storage.records_schedules import SqlSchedules
 from orchestration.storage.records_webhooks import SqlWebhooks
 from orchestration.storage.schema import REVISION
 from pipeline.bulk import BulkAction, BulkFailure, BulkItem, BulkPage, NewBulkAction
@@ -32,7 +33,7 @@ from pipeline.queues import Running, Worker
 from pipeline.runs import NewRun, RunSummary
 
 
-class SqlRecords(SqlBatches, SqlWebhooks):
+class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules):
     """`Records` in SQLite or PostgreSQL.
 
     `url` is `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; `pool_size` is how many connections are kept open,

@@ -24,10 +24,11 @@ from orchestration.storage.types import DOCUMENT, JOB_ID, UtcDateTime, in_code_o
 from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
 from pipeline.runs import RunOrigin
+from pipeline.schedules import CatchUp
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 from pipeline.webhooks import DeliveryState
 
-REVISION = "0011"
+REVISION = "0012"
 """The migration that makes this schema."""
 
 metadata = MetaData(
@@ -298,6 +299,46 @@ deliveries = Table(
     ForeignKeyConstraint(["job_id"], ["job.id"], ondelete="CASCADE"),
 )
 
+schedules = Table(
+    "schedule",
+    metadata,
+    Column("id", JOB_ID, nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("cron", String(200)),
+    Column("interval_s", Integer),
+    Column("time_zone", String(64), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("starts_at", UtcDateTime),
+    Column("ends_at", UtcDateTime),
+    Column("catch_up", state_of(CatchUp), nullable=False),
+    Column("submits", DOCUMENT, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("paused_at", UtcDateTime),
+    Column("next_at", UtcDateTime),
+    Column("last_fired_at", UtcDateTime),
+    Column("last_error", DOCUMENT),
+    PrimaryKeyConstraint("id"),
+)
+
+firings = Table(
+    "schedule_firing",
+    metadata,
+    Column("id", JOB_ID, nullable=False),
+    Column("schedule_id", JOB_ID, nullable=False),
+    # Of one that was asked for by hand there is none.
+    Column("due_at", UtcDateTime),
+    Column("fired_at", UtcDateTime, nullable=False),
+    # Not references: a firing is kept for its time, whatever becomes of what it submitted.
+    Column("job_id", JOB_ID),
+    Column("batch_id", JOB_ID),
+    Column("error", DOCUMENT),
+    PrimaryKeyConstraint("id"),
+    # One for each time, whoever fires.
+    UniqueConstraint("schedule_id", "due_at"),
+    ForeignKeyConstraint(["schedule_id"], ["schedule.id"], ondelete="CASCADE"),
+)
+
 
 def _partial(name: str, table: Table, condition: str, *columns: str) -> Index:
     where = text(condition)
@@ -347,3 +388,7 @@ Index("ix_webhook_delivery_run", deliveries.c.job_id, deliveries.c.run, deliveri
 Index("ix_webhook_delivery_webhook", deliveries.c.webhook_id, deliveries.c.id)
 Index("ix_webhook_delivery_created", deliveries.c.created_at)
 _partial("ix_webhook_delivery_pending", deliveries, "state = 'pending'", "webhook_id", "due_at")
+Index("ix_schedule_tenant", schedules.c.tenant_id, schedules.c.id)
+_partial("ix_schedule_due", schedules, "next_at IS NOT NULL", "next_at")
+Index("ix_schedule_firing_schedule", firings.c.schedule_id, firings.c.id)
+Index("ix_schedule_firing_fired", firings.c.fired_at)

@@ -43,7 +43,7 @@ def erase_jobs(url: str) -> None:
     """Empty a database between two tests, which is quicker than a new one."""
     engine = create_engine(url)
     with engine.begin() as connection:
-        for table in ("job", "marker", "bulk_action", "batch", "idempotency_key", "api_key", "webhook"):
+        for table in ("job", "marker", "bulk_action", "batch", "idempotency_key", "api_key", "webhook", "schedule"):
             connection.execute(metadata.tables[table].delete())
     engine.dispose()
 
