@@ -162,33 +162,41 @@ class Receiver:
                 yield item
 
     def _chunk(self, first: int, items: Sequence[Item], *, is_last: bool) -> Chunk:
-        desk = self._desk.jobs
-        now = desk.clock.now()
-        # In order, so that jobs are listed, launched and delivered in the order of the items.
-        ids = sorted(str(uuid7(now, desk.random)) for _ in items)
-        made = [self._made(item, index, ids[index - first], now) for index, item in enumerate(items, first)]
-        return Chunk(
-            first=first,
-            jobs=[each for each in made if isinstance(each, NewJob)],
-            rejections=[each for each in made if isinstance(each, Rejection)],
-            digest=self._digest,
-            at=desk.clock.now(),  # Storing contents takes its time.
-            is_last=is_last,
-        )
-
-    def _made(self, item: Item, index: int, job_id: str, now: datetime) -> NewJob | Rejection:
-        if index >= MAX_ITEMS:
-            return Rejection(index, "too_many_items", f"a batch has at most {MAX_ITEMS} items")
-        if isinstance(item.wish, Fault):
-            return Rejection(index, item.wish.code, item.wish.message)
-        try:
-            job = self._desk.jobs.prepare(item.wish, job_id, now)
-        except Refused as error:
-            return Rejection(index, error.code, str(error))
-        return replace(job, batch_id=self._known.id, batch_index=index)
+        wishes = [item.wish for item in items]
+        return chunk_of(self._desk.jobs, self._known.id, wishes, first=first, digest=self._digest, is_last=is_last)
 
     def _other_request(self) -> IdempotencyKeyReused:
         return IdempotencyKeyReused("" if self._key is None else self._key.name)
+
+
+def chunk_of(
+    desk: Desk, batch_id: str, wishes: Sequence[Submission | Fault], *, first: int, digest: str, is_last: bool
+) -> Chunk:
+    """The next items of a batch as they will be recorded, with their contents stored. Raises `PayloadsUnavailable`."""
+    now = desk.clock.now()
+    # In order, so that jobs are listed, launched and delivered in the order of the items.
+    ids = sorted(str(uuid7(now, desk.random)) for _ in wishes)
+    made = [_made(desk, wish, index, ids[index - first], now) for index, wish in enumerate(wishes, first)]
+    return Chunk(
+        first=first,
+        jobs=[replace(each, batch_id=batch_id) for each in made if isinstance(each, NewJob)],
+        rejections=[each for each in made if isinstance(each, Rejection)],
+        digest=digest,
+        at=desk.clock.now(),  # Storing contents takes its time.
+        is_last=is_last,
+    )
+
+
+def _made(desk: Desk, wish: Submission | Fault, index: int, job_id: str, now: datetime) -> NewJob | Rejection:
+    if index >= MAX_ITEMS:
+        return Rejection(index, "too_many_items", f"a batch has at most {MAX_ITEMS} items")
+    if isinstance(wish, Fault):
+        return Rejection(index, wish.code, wish.message)
+    try:
+        job = desk.prepare(wish, job_id, now)
+    except Refused as error:
+        return Rejection(index, error.code, str(error))
+    return replace(job, batch_index=index)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ class Kept:
     forgotten: int = 0
     """Stages whose messages went with the broker's memory."""
     relaunched: int = 0
+    fired: int = 0
+    """Firings of schedules."""
     batched: int = 0
     """Jobs of batches that were launched or cancelled."""
     acted: int = 0
@@ -65,13 +67,14 @@ class Keeper:
         name: str,
         lease_s: float,
         relaunch_after_s: float,
+        fire: Callable[[], int] = _nothing,
         batch: Callable[[], int] = _nothing,
         act: Callable[[], int] = _nothing,
         retire: Callable[[], int] = _nothing,
         announce: Callable[[], object] = _nothing,
     ) -> None:
-        """`name` tells this keeper from the others; `batch`, `act`, `retire` and `announce` have a turn in each tick
-        of the leading one.
+        """`name` tells this keeper from the others; `fire`, `batch`, `act`, `retire` and `announce` have a turn in
+        each tick of the leading one.
         """
         self._records = records
         self._app = app
@@ -80,6 +83,7 @@ class Keeper:
         self._name = name
         self._lease_s = lease_s
         self._relaunch_after_s = relaunch_after_s
+        self._fire = fire
         self._batch = batch
         self._act = act
         self._retire = retire
@@ -102,6 +106,7 @@ class Keeper:
             reclaimed=self._launch(self._reclaimed(began_s)),
             forgotten=self._forgotten(),
             relaunched=self._launch(self._unstarted()),
+            fired=self._fire(),
             batched=self._batch(),
             acted=self._act(),
             retired=self._retire(),

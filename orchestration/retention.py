@@ -11,7 +11,8 @@ from itertools import islice
 
 from pipeline.errors import PayloadsUnavailable
 from pipeline.ports import Payloads, Retention
-from pipeline.webhooks import DELIVERIES_KEPT, WebhookRecords
+from pipeline.schedules import FIRINGS_KEPT, ScheduleRecords
+from pipeline.webhooks import DELIVERIES_KEPT
 from stages.contract import Clock
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class Retirement:
     """What the keeper does about retention, a little at a time."""
 
     def __init__(
-        self, records: WebhookRecords, payloads: Payloads, clock: Clock, older: Retention, *, orphan_grace_s: float
+        self, records: ScheduleRecords, payloads: Payloads, clock: Clock, older: Retention, *, orphan_grace_s: float
     ) -> None:
         """An object may be without a row for `orphan_grace_s`: content is stored before its job is recorded."""
         self._records = records
@@ -84,6 +85,7 @@ class Retirement:
         forgotten = self._records.forget_bulk(before=before) + self._records.forget_batches(before=before)
         forgotten += self._records.forget_workers()
         forgotten += self._records.forget_deliveries(before=now - DELIVERIES_KEPT)
+        forgotten += self._records.forget_firings(before=now - FIRINGS_KEPT)
         if not self._is_trusted(now):
             return forgotten
         self._round = self._payloads.jobs(older_than_s=self._orphan_grace_s)

@@ -74,10 +74,7 @@ class Desk:
         now = self.clock.now()
         job = self.prepare(submission, str(uuid7(now, self.random)), now)
         self._accept(job, key)
-        first = StageKey(job.id, FIRST_RUN, job.stages[0])
-        # Where the broker is away nobody could hear it.
-        if launch_or_leave(self.app, self.records, first, job.stages, job.lane, delay_s=job.delay_s):
-            self.announcer.announce(events.queued(job))
+        self.launch(job)
         return job
 
     def done_before(self, submission: Submission, max_age_s: float) -> Job | None:
@@ -102,7 +99,20 @@ class Desk:
 
         The id was made of the same moment.
         """
-        return self._new_job(submission, self._pipeline(submission), job_id, now)
+        return self._new_job(submission, self.pipeline(submission), job_id, now)
+
+    def pipeline(self, submission: Submission) -> Pipeline:
+        """What a job of this kind runs through. Raises `Refused`."""
+        if submission.stages is not None:
+            return self.catalog.custom(submission.stages)
+        return self.catalog.pipeline(submission.pipeline or DEFAULT_PIPELINE)
+
+    def launch(self, job: NewJob) -> None:
+        """Publish a job that was just recorded, or leave it to the keeper."""
+        first = StageKey(job.id, FIRST_RUN, job.stages[0])
+        # Where the broker is away nobody could hear it.
+        if launch_or_leave(self.app, self.records, first, job.stages, job.lane, delay_s=job.delay_s):
+            self.announcer.announce(events.queued(job))
 
     def cancel(self, tenant_id: str, job_id: str) -> Job:
         """Cancel a job. Raises `JobNotFound` or `JobFinished`."""
@@ -125,11 +135,6 @@ class Desk:
             # Another request with this key was faster, after this one had stored its content.
             erase_objects(self.payloads, job.tenant_id, job.id)
             raise
-
-    def _pipeline(self, submission: Submission) -> Pipeline:
-        if submission.stages is not None:
-            return self.catalog.custom(submission.stages)
-        return self.catalog.pipeline(submission.pipeline or DEFAULT_PIPELINE)
 
     def _new_job(self, submission: Submission, pipeline: Pipeline, job_id: str, now: datetime) -> NewJob:
         terms = JobTerms(

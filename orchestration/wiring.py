@@ -26,6 +26,7 @@ from orchestration.outbound.post import GuardedPost
 from orchestration.queues import Queues, answering, queues_of
 from orchestration.retention import Retirement
 from orchestration.runs import Reruns
+from orchestration.schedules import ScheduleDesk, ScheduleWork
 from orchestration.sealing import sealer_of
 from orchestration.settings import Settings
 from orchestration.storage.engine import PATIENCE_S
@@ -142,6 +143,11 @@ class Wiring:
         return BatchDesk(self.records, self.desk)
 
     @cached_property
+    def schedules(self) -> ScheduleDesk:
+        """For processes that are asked for schedules."""
+        return ScheduleDesk(self.records, self.desk)
+
+    @cached_property
     def key_desk(self) -> KeyDesk:
         """For processes that make and revoke API keys."""
         return KeyDesk(self.records, self.clock, self.random)
@@ -183,6 +189,7 @@ class Wiring:
             name=f"{socket.gethostname()}:{os.getpid()}",
             lease_s=self.settings.lease_s,
             relaunch_after_s=self.settings.relaunch_after_s,
+            fire=ScheduleWork(self.records, self.desk).turn,
             batch=BatchWork(self.records, self.app, self.announcer, self.clock).turn,
             act=BulkWork(self.records, self.app, self.clock, self.reruns).turn,
             retire=self._retirement().turn,

@@ -13,6 +13,7 @@ from pipeline.queues import Worker
 from pipeline.runs import NewRun
 from tests.support.bench import Watched
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, new_job
+from tests.support.schedules import new_firing, new_schedule
 from tests.support.tools import ManualClock
 from tests.support.webhooks import new_webhook
 
@@ -253,3 +254,15 @@ def test_each_round_forgets_workers_that_died() -> None:
     attic.clock.advance(11)
     attic.retirement.turn()
     assert attic.records.forget_workers() == 0
+
+
+def test_firings_go_after_their_time(attic: Attic) -> None:
+    schedule = new_schedule()
+    attic.records.inner.add_schedule(schedule)
+    attic.records.inner.fire(schedule, new_firing(schedule, None), None, None)
+    attic.clock.advance(30 * DAY_S)
+    attic.turns()
+    assert len(attic.records.inner.firings(TENANT, schedule.id, before=None, limit=9).firings) == 1
+    attic.clock.advance(3600 + 1)
+    attic.turns()
+    assert attic.records.inner.firings(TENANT, schedule.id, before=None, limit=9).firings == ()

@@ -1,0 +1,74 @@
+"""What a schedule submits, as a document in the words of the API: kept with it, shown, and read again to fire."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestration.submit import Submission
+from pipeline.job import Lane
+from pipeline.terms import Schedule
+from stages.contract import Options
+
+HTML, TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One job, or the items of a batch."""
+
+    items: tuple[Submission, ...]
+    is_batch: bool = False
+    batch_name: str | None = None
+
+    def document(self) -> Document:
+        """To be kept and shown."""
+        items = [_document(item) for item in self.items]
+        return {"batch": {"name": self.batch_name, "items": items}} if self.is_batch else {"job": items[0]}
+
+
+def order_from(document: Mapping[str, Any], tenant_id: str) -> Order:
+    """The same again, on behalf of a tenant."""
+    if "job" in document:
+        return Order((_submission(document["job"], tenant_id),))
+    batch = document["batch"]
+    items = tuple(_submission(item, tenant_id) for item in batch["items"])
+    return Order(items, is_batch=True, batch_name=batch["name"])
+
+
+def _document(item: Submission) -> Document:
+    content = {} if item.body is None else {"html" if item.content_type == HTML else "text": item.body.decode()}
+    given: Document = {
+        "url": item.url,
+        **content,
+        "pipeline": item.pipeline,
+        "stages": item.stages and list(item.stages),
+        "processing": item.options.processing,
+        "lane": str(item.lane),
+        "tags": list(item.tags),
+        "metadata": dict(item.metadata),
+        "delay_s": item.schedule.delay_s,
+        "max_attempts": item.max_attempts,
+    }
+    return {name: value for name, value in given.items() if value not in (None, [], {})}
+
+
+def _submission(document: Mapping[str, Any], tenant_id: str) -> Submission:
+    content = document.get("html", document.get("text"))
+    kind = HTML if "html" in document else TEXT
+    stages = document.get("stages")
+    return Submission(
+        url=document.get("url"),
+        body=None if content is None else content.encode(),
+        content_type=None if content is None else kind,
+        pipeline=document.get("pipeline"),
+        stages=None if stages is None else tuple(stages),
+        options=Options(processing=document["processing"]),
+        lane=Lane(document["lane"]),
+        tenant_id=tenant_id,
+        tags=tuple(document.get("tags", ())),
+        metadata=document.get("metadata", {}),
+        schedule=Schedule(delay_s=document.get("delay_s")),
+        max_attempts=document.get("max_attempts"),
+    )
