@@ -20,6 +20,7 @@ from api.routes import (
     metrics,
     queues,
     runs,
+    schedules,
     uploads,
     webhooks,
 )
@@ -37,6 +38,7 @@ ROUTES = (
     dead_letters,
     bulk,
     batches,
+    schedules,
     webhooks,
     queues,
     breakers,

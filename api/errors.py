@@ -27,6 +27,7 @@ from pipeline.errors import (
     NoSecretKey,
     PayloadLost,
     Refused,
+    ScheduleNotFound,
     WebhookDisabled,
     WebhookNotFound,
 )
@@ -146,6 +147,7 @@ def install(app: FastAPI) -> None:
         BatchNotFound: _not_found,
         WebhookNotFound: _not_found,
         DeliveryNotFound: _not_found,
+        ScheduleNotFound: _not_found,
         NotFound: _not_found,
         JobFinished: _conflict,
         JobUnfinished: _unfinished,

@@ -16,6 +16,7 @@ from pipeline.composition import MAX_STAGES
 from pipeline.definition import DEFAULT_PIPELINE
 from pipeline.job import Attempt, Job, JobError, JobState, Lane, StageRecord, StageState
 from pipeline.ports import JobFilter, Page
+from pipeline.schedules import FiringPage, SchedulePage
 from pipeline.terms import MAX_AHEAD, Schedule
 from pipeline.webhooks import DeliveryPage, WebhookPage
 from stages.contract import Options, Processing
@@ -275,6 +276,9 @@ class JobView(JobSummary):
         )
 
 
+AnyPage = Page | BulkPage | BatchPage | WebhookPage | DeliveryPage | SchedulePage | FiringPage
+
+
 class PageQuery(BaseModel):
     """Which page of a listing is asked for, by the ids of what is listed."""
 
@@ -288,7 +292,7 @@ class PageQuery(BaseModel):
         """What the page before ended with."""
         return None if self.cursor is None else str(self.cursor)
 
-    def after(self, page: Page | BulkPage | BatchPage | WebhookPage | DeliveryPage, path: str) -> str | None:
+    def after(self, page: AnyPage, path: str) -> str | None:
         """Where the page after this one is; None when this is the last one."""
         if not page.more:
             return None

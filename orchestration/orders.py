@@ -38,7 +38,9 @@ def order_from(document: Mapping[str, Any], tenant_id: str) -> Order:
 
 
 def _document(item: Submission) -> Document:
-    content = {} if item.body is None else {"html" if item.content_type == HTML else "text": item.body.decode()}
+    kind = "html" if item.content_type == HTML else "text"
+    # A schedule cannot be given a file.
+    content = {kind: item.body.decode()} if isinstance(item.body, bytes) else {}
     given: Document = {
         "url": item.url,
         **content,

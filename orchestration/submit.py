@@ -84,7 +84,7 @@ class Desk:
         count, as it may have done so with other options.
         """
         alike = likeness(
-            self._pipeline(submission).stage_names,
+            self.pipeline(submission).stage_names,
             submission.options,
             url=submission.url,
             body_sha256=None if submission.body is None else sha256_of(submission.body),

@@ -122,7 +122,7 @@ class Timetable:
 
     def next_after(self, moment: datetime) -> datetime | None:
         """The first firing after a moment, in UTC; None when there is none."""
-        after = moment if self.starts_at is None else max(moment, self.starts_at - TICK)
+        after = self.starts_at - TICK if self.starts_at is not None and self.starts_at > moment else moment
         found = self._next_by_interval(after) if self.cron is None else self._next_by_cron(_cron(self.cron), after)
         return found if found is None or self.ends_at is None or found <= self.ends_at else None
 

@@ -27,6 +27,8 @@ BODIES = {
     ("POST", "/v1/jobs/{job_id}/replay"): {"from": "fetch"},
     ("POST", "/v1/jobs/bulk-actions"): {"action": "retry", "filter": {}},
     ("POST", "/v1/batches"): {"items": []},
+    ("POST", "/v1/schedules"): {"name": "x", "interval_s": 60, "job": {"text": "Water falls."}},
+    ("PATCH", "/v1/schedules/{schedule_id}"): {"name": "y"},
     ("POST", "/v1/webhooks"): {"url": "https://receiver.example/hook"},
     ("PATCH", "/v1/webhooks/{webhook_id}"): {"enabled": True},
 }
@@ -98,7 +100,7 @@ def ask(api: Api, operation: Operation, headers: dict[str, str], **ids: str):
 
 
 def theirs(api: Api) -> dict[str, str]:
-    """The ids of a job that failed, of a bulk action, a batch and a webhook that was told, of another tenant."""
+    """Ids of another tenant: of a job that failed, a bulk action, a batch, a schedule and a webhook that was told."""
     key = api.bearer(tenant_id="theirs")
     webhook = api.client.post("/v1/webhooks", json={"url": "https://receiver.example/hook"}, headers=key).json()
     job_id = api.client.post("/v1/jobs", json={"url": "https://example.org/"}, headers=key).json()["id"]
@@ -107,9 +109,11 @@ def theirs(api: Api) -> dict[str, str]:
     action_id = api.client.post("/v1/jobs/bulk-actions", json=bulk, headers=key).json()["id"]
     batch = {"items": [{"text": "Water falls."}]}
     batch_id = api.client.post("/v1/batches", json=batch, headers=key).json()["id"]
+    schedule = {"name": "x", "interval_s": 60, "job": {"text": "Water falls."}}
+    schedule_id = api.client.post("/v1/schedules", json=schedule, headers=key).json()["id"]
     (delivery,) = api.client.get(webhook["deliveries_url"], headers=key).json()["items"]
     told = {"webhook_id": webhook["id"], "delivery_id": delivery["id"]}
-    return {"job_id": job_id, "action_id": action_id, "batch_id": batch_id, **told}
+    return {"job_id": job_id, "action_id": action_id, "batch_id": batch_id, "schedule_id": schedule_id, **told}
 
 
 def test_the_walk_meets_all_there_is() -> None:
@@ -169,7 +173,7 @@ def test_what_is_another_tenants_is_not_found(guarded: Api, operation: Operation
 
 def test_what_is_another_tenants_is_not_listed_nor_acted_on(guarded: Api) -> None:
     ids, ours = theirs(guarded), guarded.bearer(tenant_id="ours")
-    for path in ("/v1/jobs", "/v1/dead-letters", "/v1/batches", "/v1/webhooks"):
+    for path in ("/v1/jobs", "/v1/dead-letters", "/v1/batches", "/v1/schedules", "/v1/webhooks"):
         assert guarded.client.get(path, headers=ours).json()["items"] == []
     for meant in ({"ids": [ids["job_id"]]}, {"filter": {}}):
         bulk = {"action": "retry", "preview": True, **meant}
