@@ -1,10 +1,13 @@
 """Schedules fire in the running stack, by the keeper and by hand, and what they submit is done."""
 
+import os
+import signal
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from orchestration.embedded.datadir import DataDir
 from tests.support.articles import TEXT
 from tests.support.stack import LiveStack, Narrow
 from tests.support.waiting import until
@@ -58,6 +61,26 @@ def test_a_batch_that_is_due_is_launched_and_delivered(stack: LiveStack) -> None
     assert stack.client.get(url).json()["counts"]["succeeded"] == 3
     assert stack.client.get(schedule["url"]).json()["status"] == "ended"
     withdraw(stack, schedule)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(120)
+def test_a_keeper_that_is_killed_while_it_fires_loses_none_and_doubles_none(narrow: Narrow) -> None:
+    stack = narrow.stack
+    tagged = {**JOB, "tags": ["killed-keeper"]}
+    due = in_s(3)
+    schedules = [create(stack, job=tagged, starts_at=due) for _ in range(15)]
+    until(lambda: any(runs(stack, each) for each in schedules), within_s=WITHIN_S, what="the first firing")
+    note = DataDir(stack.data_dir).running()
+    assert note is not None
+    os.kill(note.pids["keeper"], signal.SIGKILL)
+    until(lambda: all(runs(stack, each) for each in schedules), within_s=40, what="all firings")
+    fired = [run["job_id"] for each in schedules for run in runs(stack, each)]
+    assert [view["status"] for view in stack.wait_all(fired)] == ["succeeded"] * 15
+    listed = stack.client.get("/v1/jobs?tag=killed-keeper").json()["items"]
+    assert sorted(job["id"] for job in listed) == sorted(fired)
+    for each in schedules:
+        withdraw(stack, each)
 
 
 @pytest.mark.full

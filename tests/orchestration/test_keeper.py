@@ -219,9 +219,10 @@ def test_one_keeper_leads_and_another_takes_its_place(house: House) -> None:
     assert house.keeper.tick() == Kept()
 
 
-def test_only_the_leading_keeper_acts_and_retires(house: House) -> None:
-    leading, other = (house.another_keeper(name, act=lambda: 3, retire=lambda: 4) for name in ("leading", "other"))
-    assert leading.tick() == Kept(acted=3, retired=4)
+def test_only_the_leading_keeper_fires_acts_and_retires(house: House) -> None:
+    chores = {"fire": lambda: 2, "act": lambda: 3, "retire": lambda: 4}
+    leading, other = (house.another_keeper(name, **chores) for name in ("leading", "other"))
+    assert leading.tick() == Kept(fired=2, acted=3, retired=4)
     assert other.tick() == Kept()
 
 
