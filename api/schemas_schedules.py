@@ -25,6 +25,7 @@ from pipeline.timetable import Cron, Timetable
 
 SCHEDULES = "/v1/schedules"
 MAX_ITEMS = 1000
+FIRST_YEAR, LAST_YEAR = 1970, 2999
 MIN_INTERVAL_S, MAX_INTERVAL_S = 60, 366 * 86_400
 TIMES = ("cron", "interval_s", "time_zone", "starts_at", "ends_at")
 
@@ -42,8 +43,16 @@ def _zone(name: str) -> str:
     return name
 
 
+def _storable(moment: datetime) -> datetime:
+    """At the ends of time a database that answers in another zone has no such moment."""
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"this moment is not within the years {FIRST_YEAR} to {LAST_YEAR}")
+    return moment
+
+
 CronText = Annotated[Line, StringConstraints(max_length=200), AfterValidator(_cron)]
 ZoneName = Annotated[Line, StringConstraints(max_length=64), AfterValidator(_zone)]
+Bound = Annotated[Moment, AfterValidator(_storable)]
 Interval = Annotated[int, Field(ge=MIN_INTERVAL_S, le=MAX_INTERVAL_S)]
 
 
@@ -89,8 +98,8 @@ class ScheduleFields(BaseModel):
         default=None, description="Minute, hour, day of the month, month, day of the week, in the time zone."
     )
     interval_s: Interval | None = Field(default=None, description="Seconds between two firings, instead of `cron`.")
-    starts_at: Moment | None = Field(default=None, description="No firing before; the first one of an interval.")
-    ends_at: Moment | None = Field(default=None, description="No firing after.")
+    starts_at: Bound | None = Field(default=None, description="No firing before; the first one of an interval.")
+    ends_at: Bound | None = Field(default=None, description="No firing after.")
     job: ScheduledJob | None = Field(default=None, description="What is submitted, as to `POST /v1/jobs`.")
     batch: ScheduledBatch | None = Field(default=None, description="A batch of up to 1000 items, instead of `job`.")
 
