@@ -326,6 +326,7 @@ def test_what_is_looked_for_often_is_found_by_an_index(tmp_path: Path) -> None:
         records.admit(batch.id, limit=5)
         records.cancel_held(batch.id, START, limit=5)
         records.forget_batches(before=START)
+        records.done_before(TENANT, new_job().likeness, START)
     records.close()
     used = set()
     with closing(sqlite3.connect(str(make_url(url).database))) as plans:
