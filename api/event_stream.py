@@ -12,7 +12,7 @@ from api.schemas import JobView
 from orchestration.streams.hub import Hub, Subscriber, Woken
 from orchestration.streams.window import StreamId, Told
 from pipeline import events
-from pipeline.job import Job
+from pipeline.job import FIRST_RUN, Job, JobState
 
 HEARTBEAT_S = 15.0
 RECONNECT_AFTER_MS = 1000
@@ -30,6 +30,9 @@ TOO_SLOW = format_sse_event(
 )
 PARTING = {Woken.SLOW: TOO_SLOW, Woken.CLOSING: format_sse_event(comment="the service stops")}
 
+TOLD_WITHIN_S = 2.0
+"""After a job was accepted, its first event arrives; so far may clocks differ, too."""
+
 ReadJob = Callable[[], Awaitable[Job | None]]
 
 
@@ -41,7 +44,7 @@ async def of_job(hub: Hub, job_id: str, read: ReadJob, seen: StreamId | None) ->
     with hub.subscribe(job_id, seen) as subscriber:
         yield FIRST
         job = await read()
-        if not subscriber.is_whole:
+        if not subscriber.is_whole and not (subscriber.is_first_to_hear and _is_new(job, subscriber.begins_at)):
             yield _snapshot(job, subscriber.begins_at)
         run, job = _Run.of(job), None
         while run is not None:
@@ -143,6 +146,13 @@ async def ended(hub: Hub, job: Job, read: Callable[[], Awaitable[Job]], wait_s: 
 def as_sent(told: Told) -> bytes:
     """An event as it is sent."""
     return format_sse_event(event=told.event, data_str=told.data, id=f"{told.id[0]}-{told.id[1]}")
+
+
+def _is_new(job: Job | None, at: StreamId | None) -> bool:
+    """Whether all events of a job are still to come: it was accepted about when the newest event of all was told."""
+    if job is None or job.state is not JobState.QUEUED or job.run != FIRST_RUN:
+        return False
+    return at is None or job.created_at.timestamp() > at[0] / 1000 - TOLD_WITHIN_S
 
 
 def _end(job: Job) -> bytes:

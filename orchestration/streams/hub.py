@@ -35,6 +35,8 @@ class Subscriber:
         """Whether all that was missed is there to be taken."""
         self.begins_at = window.last_id
         """The newest event there was."""
+        self.is_first_to_hear = job_id is not None and not any(window.of_job(job_id, window.first))
+        """Whether nothing of the job is known yet, or any more."""
         self._window = window
         self._next = _start(window, job_id, seen) if self.is_whole else window.next
         self._unread: int | None = None

@@ -110,6 +110,33 @@ def test_what_is_not_remembered_comes_as_a_snapshot_and_nothing_twice(job):
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("before", "change", "first"),
+    [
+        ((), {}, "job.queued"),
+        ((-1,), {}, "job.queued"),
+        ((1,), {}, "job.queued"),
+        ((60,), {}, "snapshot"),
+        ((-1,), {"state": JobState.RUNNING}, "snapshot"),
+        ((-1,), {"run": 2}, "snapshot"),
+    ],
+)
+def test_a_job_whose_first_event_is_still_to_come_needs_no_snapshot(job, before, change, first):
+    """`before`: how many seconds after its acceptance something else was told."""
+
+    async def run():
+        ids = [(int(1000 * (job.created_at.timestamp() + after_s)), 0) for after_s in before]
+        hub = hub_of(*(replace(told(), id=at) for at in ids))
+        reader = Reader(hub, replace(job, **change))
+        await begun(reader)
+        following = asyncio.create_task(reader.next())
+        await asyncio.sleep(0)
+        hub.tell([replace(told("job.queued", job.id), id=(2**50, 0))])
+        assert [event for event, _ in await following] == [first]
+
+    asyncio.run(run())
+
+
 def test_the_end_is_told_even_if_nobody_announced_it(job):
     async def run():
         over = replace(job, state=JobState.CANCELLED)
