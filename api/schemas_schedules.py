@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from api.errors import explained
 from api.fields import Line, Moment
 from api.schemas import JobRequest, PageQuery
 from api.schemas_batches import BatchRequest, Name, completed
@@ -81,6 +80,8 @@ class ScheduledBatch(BatchRequest):
         return tuple(self._item(index, item).submission(tenant_id) for index, item in enumerate(self.items))
 
     def _item(self, index: int, item: Any) -> ScheduledJob:
+        from api.errors import explained  # with FastAPI, which clients do without
+
         if not isinstance(item, dict):
             raise ValueError(f"items.{index} has to be an object")
         try:

@@ -10,21 +10,26 @@ and `feed`; the two clients only send and wait.
 
 from api.client.asynchronous import AsyncPenstock
 from api.client.blocking import Penstock
-from api.client.calls import JobFields, JobFilters
+from api.client.calls import FileOptions, JobFields, JobFilters, SubmissionFields
 from api.client.errors import PenstockError
+from api.client.schedule_calls import BatchFields, ScheduleFields
 from api.schemas_batches import BatchResult, BatchView
 from api.schemas_events import Gap, JobEvent, Snapshot, StreamEvent
 
 __all__ = [
     "AsyncPenstock",
+    "BatchFields",
     "BatchResult",
     "BatchView",
+    "FileOptions",
     "Gap",
     "JobEvent",
     "JobFields",
     "JobFilters",
     "Penstock",
     "PenstockError",
+    "ScheduleFields",
     "Snapshot",
     "StreamEvent",
+    "SubmissionFields",
 ]

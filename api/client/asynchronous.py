@@ -11,10 +11,12 @@ import httpx
 from tenacity import AsyncRetrying
 
 from api.client import calls, waiting
-from api.client.calls import Call, JobFields, JobFilters
+from api.client.asynchronous_schedules import AsyncSchedules
+from api.client.calls import Call, FileOptions, JobFields, JobFilters, SubmissionFields
 from api.client.core import DEFAULT_URL, NO_STREAM, PASSING, RETRY_WITHIN_S, TIMEOUT_S, Core, Trial, translated
 from api.client.errors import PenstockError
 from api.client.feed import Feed
+from api.client.files import Source, name_of, opened
 from api.client.results import Results
 from api.client.streaming import Stream
 from api.client.waiting import Wait
@@ -28,7 +30,7 @@ from stages.contract import Clock, Document, Processing
 T = TypeVar("T")
 
 
-class AsyncPenstock:
+class AsyncPenstock(AsyncSchedules):
     """Speaks to one service. Belongs to one event loop; close it, or use it in an `async with` block.
 
     Every method raises `PenstockError`. What may pass is tried again for `retry_within_s` seconds.
@@ -69,16 +71,30 @@ class AsyncPenstock:
         """Close the connections."""
         await self._http.aclose()
 
-    async def submit(self, *, idempotency_key: str | None = None, **job: Unpack[JobFields]) -> Submitted:
+    async def submit(self, *, idempotency_key: str | None = None, **job: Unpack[SubmissionFields]) -> Submitted:
         """See `Penstock.submit`."""
         return await self._call(calls.submit(job, idempotency_key or self._core.new_key()))
+
+    async def submit_file(
+        self,
+        file: Source,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[FileOptions],
+    ) -> Submitted:
+        """See `Penstock.submit_file`."""
+        key = idempotency_key or self._core.new_key()
+        with opened(file) as body:
+            return await self._call(calls.submit_file(body, name or name_of(file), content_type, options, key))
 
     async def run(
         self,
         *,
         timeout_s: float | None = None,
         on_event: Callable[[StreamEvent], object] | None = None,
-        **job: Unpack[JobFields],
+        **job: Unpack[SubmissionFields],
     ) -> Document:
         """See `Penstock.run`."""
         over_at = self._core.over_at(timeout_s)

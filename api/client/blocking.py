@@ -11,10 +11,12 @@ import httpx
 from tenacity import Retrying
 
 from api.client import calls, waiting
-from api.client.calls import Call, JobFields, JobFilters
+from api.client.blocking_schedules import Schedules
+from api.client.calls import Call, FileOptions, JobFields, JobFilters, SubmissionFields
 from api.client.core import DEFAULT_URL, NO_STREAM, PASSING, RETRY_WITHIN_S, TIMEOUT_S, Core, Trial, translated
 from api.client.errors import PenstockError
 from api.client.feed import Feed
+from api.client.files import Source, name_of, opened
 from api.client.results import Results
 from api.client.streaming import Stream
 from api.client.waiting import Wait
@@ -28,7 +30,7 @@ from stages.contract import Clock, Document, Processing
 T = TypeVar("T")
 
 
-class Penstock:
+class Penstock(Schedules):
     """Speaks to one service. May be used by several threads; close it, or use it in a `with` block.
 
     Every method raises `PenstockError`. What may pass is tried again for `retry_within_s` seconds.
@@ -69,7 +71,7 @@ class Penstock:
         """Close the connections."""
         self._http.close()
 
-    def submit(self, *, idempotency_key: str | None = None, **job: Unpack[JobFields]) -> Submitted:
+    def submit(self, *, idempotency_key: str | None = None, **job: Unpack[SubmissionFields]) -> Submitted:
         """Submit a job: `url`, `html` or `text`, and options.
 
         It is sent again until an answer comes, and makes one job. A key of your own makes that true across restarts
@@ -77,12 +79,31 @@ class Penstock:
         """
         return self._call(calls.submit(job, idempotency_key or self._core.new_key()))
 
+    def submit_file(
+        self,
+        file: Source,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[FileOptions],
+    ) -> Submitted:
+        """Submit a job with a file as its input, read from disk while it is sent.
+
+        `file` is a path, or a file that is open for bytes and can be sought; it is sent from its beginning. `name`
+        and `content_type` are taken from it unless given. It is sent again as in `submit`. Raises `OSError`, and
+        `InvalidRequest` where the service takes no files without an API key.
+        """
+        key = idempotency_key or self._core.new_key()
+        with opened(file) as body:
+            return self._call(calls.submit_file(body, name or name_of(file), content_type, options, key))
+
     def run(
         self,
         *,
         timeout_s: float | None = None,
         on_event: Callable[[StreamEvent], object] | None = None,
-        **job: Unpack[JobFields],
+        **job: Unpack[SubmissionFields],
     ) -> Document:
         """Submit a job, wait for its end and return its result.
 

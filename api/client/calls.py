@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, BinaryIO, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel
 
+from api.client.files import Form
 from api.client.items import Lines
 from api.schemas import JobPage, JobView, RerunAccepted, Submitted, job_url, result_url
 from api.schemas_batches import BATCHES, BatchList, BatchView, batch_url
@@ -21,12 +22,9 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 
-class JobFields(TypedDict, total=False):
-    """What is submitted. Give exactly one of `url`, `html` and `text`."""
+class JobOptions(TypedDict, total=False):
+    """How a job is to be done."""
 
-    url: str
-    html: str
-    text: str
     pipeline: str
     """A named pipeline, `summarize` unless given."""
     stages: Iterable[str]
@@ -43,6 +41,33 @@ class JobFields(TypedDict, total=False):
     """When it fails if it has not ended."""
     max_attempts: int
     """At each stage."""
+
+
+class JobFields(JobOptions, total=False):
+    """What is submitted. Give exactly one of `url`, `html` and `text`."""
+
+    url: str
+    html: str
+    text: str
+
+
+class Dedupe(TypedDict):
+    """Take a job that has done the same, instead of a new one."""
+
+    max_age_s: float
+    """How long ago it may have succeeded, in seconds."""
+
+
+class SubmissionFields(JobFields, total=False):
+    """A job to be done, or to be found done."""
+
+    dedupe: Dedupe
+
+
+class FileOptions(JobOptions, total=False):
+    """How the job of a file is to be done."""
+
+    dedupe: Dedupe
 
 
 class JobFilters(TypedDict, total=False):
@@ -70,7 +95,7 @@ class JobFilters(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One request. It may be sent several times and takes effect once."""
+    """One request. Unless `adds_up`, it may be sent several times and takes effect once."""
 
     method: str
     path: str
@@ -80,53 +105,62 @@ class Call(Generic[T]):
     body: Mapping[str, Any] | None = None
     lines: Iterable[bytes] | None = None
     """Instead of a body; the same each time it is sent."""
+    form: Form | None = None
+    """Instead of a body, too."""
     key: str | None = None
     """Goes with it as `Idempotency-Key`."""
     wait_s: float = 0.0
     """How long the service may take on purpose."""
     erases: bool = False
     """Whether it is done when, sent again, it finds nothing."""
+    adds_up: bool = False
+    """Whether it would take effect again: such a one is sent again only where it cannot have arrived."""
 
 
-def submit(job: JobFields, key: str) -> Call[Submitted]:
+def submit(job: SubmissionFields, key: str) -> Call[Submitted]:
     """Submit a job."""
-    return Call("POST", "/v1/jobs", _as(Submitted), body=_plain(job), key=key)
+    return Call("POST", "/v1/jobs", answered(Submitted), body=plain(job), key=key)
+
+
+def submit_file(file: BinaryIO, name: str, content_type: str | None, options: FileOptions, key: str) -> Call[Submitted]:
+    """Submit a job with a file as its input."""
+    return Call("POST", "/v1/jobs", answered(Submitted), form=Form(file, name, content_type, plain(options)), key=key)
 
 
 def job(job_id: str, run: int | None = None, wait_s: float = 0.0) -> Call[JobView]:
     """Read a job, or wait for its end."""
     params = {"run": run, "wait_s": wait_s or None}
-    return Call("GET", job_url(_quoted(job_id)), _as(JobView), params=_given(params), wait_s=wait_s)
+    return Call("GET", job_url(quoted(job_id)), answered(JobView), params=_given(params), wait_s=wait_s)
 
 
 def result(job_id: str, run: int | None = None) -> Call[Document]:
     """Get the final document."""
-    return Call("GET", result_url(_quoted(job_id)), _as(Document), params=_given({"run": run}))
+    return Call("GET", result_url(quoted(job_id)), answered(Document), params=_given({"run": run}))
 
 
 def jobs(filters: JobFilters, page_size: int) -> Call[JobPage]:
     """List jobs: the first page."""
-    return Call("GET", "/v1/jobs", _as(JobPage), params={**_plain(filters), "limit": page_size})
+    return Call("GET", "/v1/jobs", answered(JobPage), params={**plain(filters), "limit": page_size})
 
 
 def page(path: str) -> Call[JobPage]:
     """List jobs: a further page, found at what the one before gave as `next`."""
-    return Call("GET", path, _as(JobPage))
+    return Call("GET", path, answered(JobPage))
 
 
 def cancel(job_id: str) -> Call[JobView]:
     """Cancel a job."""
-    return Call("DELETE", job_url(_quoted(job_id)), _as(JobView))
+    return Call("DELETE", job_url(quoted(job_id)), answered(JobView))
 
 
 def purge(job_id: str) -> Call[None]:
     """Erase a job."""
-    return Call("DELETE", job_url(_quoted(job_id)), _nothing, params={"purge": "true"}, erases=True)
+    return Call("DELETE", job_url(quoted(job_id)), nothing, params={"purge": "true"}, erases=True)
 
 
 def retry(job_id: str, key: str) -> Call[RerunAccepted]:
     """Continue a job where it stopped."""
-    return Call("POST", f"{job_url(_quoted(job_id))}/retry", _as(RerunAccepted), key=key)
+    return Call("POST", f"{job_url(quoted(job_id))}/retry", answered(RerunAccepted), key=key)
 
 
 def replay(job_id: str, from_stage: str, processing: Processing | None, key: str) -> Call[RerunAccepted]:
@@ -134,51 +168,51 @@ def replay(job_id: str, from_stage: str, processing: Processing | None, key: str
     options = None if processing is None else Options(processing=processing)
     asked = ReplayRequest.model_construct(from_stage=from_stage, options=options)
     body = asked.model_dump(by_alias=True, exclude_none=True)
-    return Call("POST", f"{job_url(_quoted(job_id))}/replay", _as(RerunAccepted), body=body, key=key)
+    return Call("POST", f"{job_url(quoted(job_id))}/replay", answered(RerunAccepted), body=body, key=key)
 
 
 def submit_batch(items: Iterable[JobFields], name: str | None, lane: Lane | str | None, key: str) -> Call[BatchView]:
     """Submit a batch, a line for each item."""
     params = _given({"name": name, "lane": lane})
-    return Call("POST", BATCHES, _as(BatchView), params=params, lines=Lines(map(_plain, items)), key=key)
+    return Call("POST", BATCHES, answered(BatchView), params=params, lines=Lines(map(plain, items)), key=key)
 
 
 def batch(batch_id: str) -> Call[BatchView]:
     """Read a batch."""
-    return Call("GET", batch_url(_quoted(batch_id)), _as(BatchView))
+    return Call("GET", batch_url(quoted(batch_id)), answered(BatchView))
 
 
 def batches(page_size: int) -> Call[BatchList]:
     """List batches: the first page."""
-    return Call("GET", BATCHES, _as(BatchList), params={"limit": page_size})
+    return Call("GET", BATCHES, answered(BatchList), params={"limit": page_size})
 
 
 def batch_page(path: str) -> Call[BatchList]:
     """List batches: a further page."""
-    return Call("GET", path, _as(BatchList))
+    return Call("GET", path, answered(BatchList))
 
 
 def cancel_batch(batch_id: str) -> Call[BatchView]:
     """Cancel what has not ended of a batch."""
-    return Call("DELETE", batch_url(_quoted(batch_id)), _as(BatchView))
+    return Call("DELETE", batch_url(quoted(batch_id)), answered(BatchView))
 
 
 def retry_failed(batch_id: str) -> Call[BulkActionView]:
     """Continue what has failed of a batch. A second action would find it running."""
-    return Call("POST", f"{batch_url(_quoted(batch_id))}/retry-failed", _as(BulkActionView))
+    return Call("POST", f"{batch_url(quoted(batch_id))}/retry-failed", answered(BulkActionView))
 
 
 def results_url(batch_id: str) -> str:
     """Where the results of a batch are streamed."""
-    return f"{batch_url(_quoted(batch_id))}/results"
+    return f"{batch_url(quoted(batch_id))}/results"
 
 
 def events_url(job_id: str | None) -> str:
     """Where the events of a job, or of all, are streamed."""
-    return "/v1/events" if job_id is None else f"{job_url(_quoted(job_id))}/events"
+    return "/v1/events" if job_id is None else f"{job_url(quoted(job_id))}/events"
 
 
-def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+def plain(fields: Mapping[str, Any]) -> dict[str, Any]:
     """What is asked as JSON and queries have it: moments as text, any iterable as a list."""
     return {name: _plain_value(value) for name, value in fields.items()}
 
@@ -186,22 +220,25 @@ def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _plain_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    is_plain = isinstance(value, str | Mapping) or not isinstance(value, Iterable)
-    return value if is_plain else list(value)
+    if isinstance(value, Mapping):
+        return plain(value)
+    is_plain = isinstance(value, str) or not isinstance(value, Iterable)
+    return value if is_plain else list(map(_plain_value, value))
 
 
-def _as(model: type[M]) -> Callable[[bytes], M]:
+def answered(model: type[M]) -> Callable[[bytes], M]:
+    """Reads an answer as this model."""
     return partial(model.model_validate_json)
 
 
-def _nothing(_body: bytes) -> None:
-    return None
+def nothing(_body: bytes) -> None:
+    """Reads an answer that has nothing to say."""
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
 
 
-def _quoted(job_id: str) -> str:
+def quoted(job_id: str) -> str:
     """An id as a part of a path, whatever its user put there."""
     return quote(job_id, safe="")

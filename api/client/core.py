@@ -43,6 +43,8 @@ NO_STREAM = (ApiError, Unreachable, UnexpectedAnswer)
 """What may keep events from a reader; the end of a job can still be asked for."""
 HOPELESS = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 """Refused by our own side, and again the next time."""
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""There was no connection to send anything over."""
 
 
 class Core:
@@ -113,6 +115,7 @@ class Trial(Generic[T]):
             "params": dict(call.params) or None,
             "headers": self._headers(),
             "content": self._content(),
+            "files": None if call.form is None else call.form.parts(),
             "timeout": call.wait_s + max(1.0, min(self._core.timeout_s, left_s)),
         }
 
@@ -130,11 +133,14 @@ class Trial(Generic[T]):
     def policy(self) -> dict[str, Any]:
         """When and how soon to send again, in the words of tenacity."""
         return {
-            "retry": tenacity.retry_if_exception(is_passing),
+            "retry": tenacity.retry_if_exception(self._may_go_again),
             "wait": self._pause_s,
             "stop": self._is_over,
             "reraise": True,
         }
+
+    def _may_go_again(self, error: BaseException) -> bool:
+        return is_passing(error) and not (self._call.adds_up and may_have_arrived(error))
 
     def _headers(self) -> dict[str, str]:
         key = {} if self._call.key is None else {IDEMPOTENCY_KEY: json.dumps(self._call.key)}
@@ -158,6 +164,11 @@ class Trial(Generic[T]):
 def is_passing(error: BaseException) -> bool:
     """Whether it may be over when it is asked again."""
     return isinstance(error, PASSING) and not isinstance(error.__cause__, HOPELESS)
+
+
+def may_have_arrived(error: BaseException) -> bool:
+    """Whether what was asked may have been done, although this came of it."""
+    return not (isinstance(error, RateLimited) or isinstance(error.__cause__, NOT_SENT))
 
 
 @contextmanager
