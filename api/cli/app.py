@@ -12,6 +12,7 @@ from api.cli.jobs import jobs
 from api.cli.keys import keys
 from api.cli.letters import letters
 from api.cli.operation import breakers, queues, workers
+from api.cli.schedule import schedule
 from pipeline.job import Lane
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(jobs)
 app.add_typer(batch)
+app.add_typer(schedule)
 app.add_typer(letters)
 app.add_typer(keys)
 app.add_typer(queues)

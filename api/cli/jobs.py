@@ -51,6 +51,9 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     not_before: NotBefore = None,
     expires_at: ExpiresAt = None,
     max_attempts: MaxAttempts = None,
+    reuse: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Take a job that has done the same this lately instead.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end and print the results.")] = False,
     json: Json = False,
     api_url: ApiUrl = None,
@@ -68,6 +71,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         processing=processing.value,
         lane=lane,
         terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts),
+        reuse_s=reuse,
     )
     guarded(lambda: submit_jobs(api_url, order, wait=wait, as_json=json))
 

@@ -11,10 +11,10 @@ from api.cli.follow import follow
 from api.cli.guard import BAD_USAGE
 from api.cli.output import print_documents
 from api.cli.progress import Watched
-from api.cli.report import complain
+from api.cli.report import complain, note
 from api.cli.service import ANSWER_WITHIN_S, Address, with_address
 from api.cli.terms import Terms
-from api.client import JobFields, Penstock
+from api.client import JobFields, Penstock, SubmissionFields
 from api.schemas import JobView
 from pipeline.job import JobState, Lane
 from stages.contract import Permanent, Processing
@@ -35,13 +35,14 @@ class Order:
     processing: Processing
     lane: Lane
     terms: Terms
+    reuse_s: float | None
 
-    def jobs(self) -> list[tuple[str, JobFields]]:
+    def jobs(self) -> list[tuple[str, SubmissionFields]]:
         """What to submit, each under its name. Raises `OSError`, and ends the program for what is no input."""
         found = list(self._inputs())
         if not found:
             _refuse("give URLs, or --file, or --text")
-        return [(label, {**self._options(), **source}) for label, source in found]
+        return [(label, {**self._options(), **source, **self._reuse()}) for label, source in found]
 
     def _inputs(self) -> Iterator[tuple[str, JobFields]]:
         for url in self.urls:
@@ -62,6 +63,9 @@ class Order:
             options["stages"] = self.stages
         return options
 
+    def _reuse(self) -> SubmissionFields:
+        return {} if self.reuse_s is None else {"dedupe": {"max_age_s": self.reuse_s}}
+
 
 def submit_jobs(api_url: str | None, order: Order, *, wait: bool, as_json: bool) -> int:
     """Submit them; print their ids, or wait and print their results. Returns the exit status."""
@@ -78,10 +82,12 @@ def submit_jobs(api_url: str | None, order: Order, *, wait: bool, as_json: bool)
     return with_address(api_url, run)
 
 
-def _print_accepted(penstock: Penstock, wanted: Sequence[tuple[str, JobFields]], *, as_json: bool) -> None:
-    for _, job in wanted:
+def _print_accepted(penstock: Penstock, wanted: Sequence[tuple[str, SubmissionFields]], *, as_json: bool) -> None:
+    for label, job in wanted:
         accepted = penstock.submit(**job)
         print(accepted.model_dump_json() if as_json else accepted.id, flush=True)
+        if accepted.cached:
+            note(f"{label} is not done again: job {accepted.id} has done the same")
 
 
 def _deliver(penstock: Penstock, watched: Sequence[Watched], ended: Mapping[str, JobView], *, as_json: bool) -> int:

@@ -32,9 +32,9 @@ class Terms:
         if self.delay_s is not None:
             fields["delay_s"] = self.delay_s
         if self.not_before is not None:
-            fields["not_before"] = _moment("--not-before", self.not_before)
+            fields["not_before"] = moment_of("--not-before", self.not_before)
         if self.expires_at is not None:
-            fields["expires_at"] = _moment("--expires-at", self.expires_at)
+            fields["expires_at"] = moment_of("--expires-at", self.expires_at)
         if self.max_attempts is not None:
             fields["max_attempts"] = self.max_attempts
         return fields
@@ -53,8 +53,8 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _moment(option: str, text: str) -> datetime:
-    """Without a time zone it is local."""
+def moment_of(option: str, text: str) -> datetime:
+    """A moment that was given; without a time zone it is local. Ends the program for what is none."""
     try:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
