@@ -85,7 +85,8 @@ def test_a_paused_stage_finishes_what_it_runs_and_begins_nothing(transport, new_
     seen = queue(fleet)
     assert seen["paused"]
     assert (seen["workers"], seen["running"]) == (1, 0)
-    assert 0 < seen["waiting"] < len(jobs)
+    # All but what had begun; the postponed one, too.
+    assert 0 < seen["waiting"] <= len(jobs)
     # They are left where they are, not put back again and again.
     assert (seen["delayed"] or 0) <= 2
     assert fleet.web.count(postponed.token) == 1
