@@ -176,7 +176,7 @@ def chat(server):
         (failure(404), None),
         (failure(405), None),
     ],
-    ids=str,
+    ids=["a list", "404", "405"],
 )
 def test_an_endpoint_says_which_models_it_has_if_it_does(endpoint, reply, models):
     endpoint.on(MODELS, reply)
