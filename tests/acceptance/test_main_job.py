@@ -145,7 +145,7 @@ def test_a_submission_is_answered_with_where_to_look_and_is_readable_at_once(sta
 
     assert answer.status_code == 202
     assert int(answer.headers["retry-after"]) > 0
-    assert body == {"id": body["id"], "status": "queued", "url": answer.headers["location"]}
+    assert body == {"id": body["id"], "status": "queued", "url": answer.headers["location"], "cached": False}
     assert view["id"] == body["id"]
     assert stack.wait(body["id"])["status"] == "succeeded"
 
