@@ -1,5 +1,6 @@
 """What operators see and do on the command line, on a stack that works."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(180)]
 
+KNOWS_WITHIN_S = 2.0
+"""Until then a worker may begin what comes to a paused stage."""
 STAGES = ["fetch", "extract", "summarize", "store", "analyze"]
 
 
@@ -35,6 +38,7 @@ def queue(stack: LiveStack, stage: str) -> dict[str, Any]:
 
 def test_a_paused_stage_waits_and_goes_on_when_it_is_resumed(stack: LiveStack) -> None:
     assert "analyze is paused" in done(stack, "queues", "pause", "analyze").err
+    time.sleep(KNOWS_WITHIN_S)
     job_id = stack.submit(text=TEXT, pipeline="analyze")
     until(lambda: queue(stack, "analyze")["waiting"], within_s=20, what="a message at the paused stage")
     ran = done(stack, "queues")
