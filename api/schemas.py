@@ -10,15 +10,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from api.criteria import Criteria, States
 from api.fields import Metadata, Moment, Tags, Text, encodable
 from orchestration.submit import Submission
-from pipeline.batches import BatchPage
-from pipeline.bulk import BulkPage
 from pipeline.composition import MAX_STAGES
 from pipeline.definition import DEFAULT_PIPELINE
 from pipeline.job import Attempt, Job, JobError, JobState, Lane, StageRecord, StageState
-from pipeline.ports import JobFilter, Page
-from pipeline.schedules import FiringPage, SchedulePage
+from pipeline.pages import Page
+from pipeline.ports import JobFilter
 from pipeline.terms import MAX_AHEAD, Schedule
-from pipeline.webhooks import DeliveryPage, WebhookPage
 from stages.contract import Options, Processing
 
 MAX_URL_CHARS = 8_192
@@ -276,9 +273,6 @@ class JobView(JobSummary):
         )
 
 
-AnyPage = Page | BulkPage | BatchPage | WebhookPage | DeliveryPage | SchedulePage | FiringPage
-
-
 class PageQuery(BaseModel):
     """Which page of a listing is asked for, by the ids of what is listed."""
 
@@ -292,7 +286,7 @@ class PageQuery(BaseModel):
         """What the page before ended with."""
         return None if self.cursor is None else str(self.cursor)
 
-    def after(self, page: AnyPage, path: str) -> str | None:
+    def after(self, page: Page[Any], path: str) -> str | None:
         """Where the page after this one is; None when this is the last one."""
         if not page.more:
             return None
@@ -327,8 +321,8 @@ class JobPage(BaseModel):
     next: str | None = Field(description="Where the next page is; null on the last one.")
 
     @classmethod
-    def of(cls, page: Page, query: JobQuery) -> Self:
-        return cls(items=[JobSummary.of(job) for job in page.jobs], next=query.after(page, "/v1/jobs"))
+    def of(cls, page: Page[Job], query: JobQuery) -> Self:
+        return cls(items=[JobSummary.of(job) for job in page.items], next=query.after(page, "/v1/jobs"))
 
     def sparse(self, fields: str) -> str:
         """The same as JSON, with nothing of the jobs but these fields."""

@@ -9,8 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from api.criteria import States
 from api.fields import Text
 from api.schemas import ErrorView, JobRequest, PageQuery
-from pipeline.batches import Batch, BatchPage, BatchState, Rejection
+from pipeline.batches import Batch, BatchState, Rejection
 from pipeline.job import JobState, Lane
+from pipeline.pages import Page
 from pipeline.ports import JobFilter
 from stages.contract import Document
 
@@ -152,8 +153,8 @@ class BatchList(BaseModel):
     next: str | None = Field(description="Where the next page is; null on the last one.")
 
     @classmethod
-    def of(cls, page: BatchPage, query: PageQuery, now: datetime) -> Self:
-        return cls(items=[BatchSummary.of(batch, now) for batch in page.batches], next=query.after(page, BATCHES))
+    def of(cls, page: Page[Batch], query: PageQuery, now: datetime) -> Self:
+        return cls(items=[BatchSummary.of(batch, now) for batch in page.items], next=query.after(page, BATCHES))
 
 
 class BatchJobQuery(PageQuery):

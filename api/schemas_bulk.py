@@ -10,8 +10,9 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from api.criteria import Criteria, States
 from api.schemas import JobSummary, PageQuery, StageName
 from orchestration.bulk import Preview
-from pipeline.bulk import BulkAction, BulkFailure, BulkOutcome, BulkPage, BulkState, BulkVerb
+from pipeline.bulk import BulkAction, BulkFailure, BulkOutcome, BulkState, BulkVerb
 from pipeline.job import JobState
+from pipeline.pages import Page
 from pipeline.ports import JobFilter
 from stages.contract import Options
 
@@ -146,8 +147,8 @@ class BulkActionPage(BaseModel):
     next: str | None = Field(description="Where the next page is; null on the last one.")
 
     @classmethod
-    def of(cls, page: BulkPage, query: PageQuery) -> Self:
-        items = [BulkActionSummary.of(action) for action in page.actions]
+    def of(cls, page: Page[BulkAction], query: PageQuery) -> Self:
+        items = [BulkActionSummary.of(action) for action in page.items]
         return cls(items=items, next=query.after(page, BULK_ACTIONS))
 
 

@@ -9,7 +9,8 @@ from api.criteria import Criteria
 from api.schemas import AttemptView, PageQuery, job_url
 from pipeline.ids import Claim
 from pipeline.job import Job, JobState, Lane, StageRecord
-from pipeline.ports import JobFilter, Page
+from pipeline.pages import Page
+from pipeline.ports import JobFilter
 
 
 class LetterQuery(PageQuery, Criteria):
@@ -84,8 +85,8 @@ class LetterPage(BaseModel):
     next: str | None = Field(description="Where the next page is; null on the last one.")
 
     @classmethod
-    def of(cls, page: Page, query: LetterQuery) -> Self:
-        return cls(items=[LetterSummary.of(job) for job in page.jobs], next=query.after(page, "/v1/dead-letters"))
+    def of(cls, page: Page[Job], query: LetterQuery) -> Self:
+        return cls(items=[LetterSummary.of(job) for job in page.items], next=query.after(page, "/v1/dead-letters"))
 
 
 def is_dead_letter(job: Job) -> bool:

@@ -11,13 +11,12 @@ from api.schemas import JobRequest, PageQuery
 from api.schemas_batches import BatchRequest, Name, completed
 from orchestration.orders import Order
 from orchestration.submit import Submission
+from pipeline.pages import Page
 from pipeline.schedules import (
     CatchUp,
     Firing,
     FiringError,
-    FiringPage,
     JobSchedule,
-    SchedulePage,
     ScheduleState,
 )
 from pipeline.timetable import Cron, Timetable
@@ -235,8 +234,8 @@ class ScheduleList(BaseModel):
     next: str | None = Field(description="Where the next page is; null on the last one.")
 
     @classmethod
-    def of(cls, page: SchedulePage, query: PageQuery) -> Self:
-        return cls(items=[ScheduleSummary.of(each) for each in page.schedules], next=query.after(page, SCHEDULES))
+    def of(cls, page: Page[JobSchedule], query: PageQuery) -> Self:
+        return cls(items=[ScheduleSummary.of(each) for each in page.items], next=query.after(page, SCHEDULES))
 
 
 class FiringView(BaseModel):
@@ -268,8 +267,8 @@ class FiringList(BaseModel):
     next: str | None = Field(description="Where the next page is; null on the last one.")
 
     @classmethod
-    def of(cls, schedule_id: str, page: FiringPage, query: PageQuery) -> Self:
-        items = [FiringView.of(firing) for firing in page.firings]
+    def of(cls, schedule_id: str, page: Page[Firing], query: PageQuery) -> Self:
+        items = [FiringView.of(firing) for firing in page.items]
         return cls(items=items, next=query.after(page, runs_url(schedule_id)))
 
 

@@ -8,14 +8,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from api.fields import Text
 from api.schemas import PageQuery, Url
 from pipeline.events import EventKind
+from pipeline.pages import Page
 from pipeline.webhook_rules import Try
 from pipeline.webhooks import (
-    DeliveryPage,
     DeliveryState,
     Webhook,
     WebhookChanges,
     WebhookDelivery,
-    WebhookPage,
 )
 from stages.contract import StageError
 from stages.web import origin_of
@@ -105,8 +104,8 @@ class WebhookList(BaseModel):
     next: str | None = Field(description="Where the next page is; null on the last one.")
 
     @classmethod
-    def of(cls, page: WebhookPage, query: PageQuery) -> Self:
-        return cls(items=[WebhookView.of(webhook) for webhook in page.webhooks], next=query.after(page, WEBHOOKS))
+    def of(cls, page: Page[Webhook], query: PageQuery) -> Self:
+        return cls(items=[WebhookView.of(webhook) for webhook in page.items], next=query.after(page, WEBHOOKS))
 
 
 class TryView(BaseModel):
@@ -157,8 +156,8 @@ class DeliveryList(BaseModel):
     next: str | None = Field(description="Where the next page is; null on the last one.")
 
     @classmethod
-    def of(cls, webhook_id: str, page: DeliveryPage, query: PageQuery) -> Self:
-        items = [DeliveryView.of(delivery) for delivery in page.deliveries]
+    def of(cls, webhook_id: str, page: Page[WebhookDelivery], query: PageQuery) -> Self:
+        items = [DeliveryView.of(delivery) for delivery in page.items]
         return cls(items=items, next=query.after(page, deliveries_url(webhook_id)))
 
 

@@ -48,7 +48,7 @@ class BulkDesk:
         """Which jobs are meant now; ids of no job are left out."""
         if isinstance(jobs, JobFilter):
             count = self.records.count(tenant_id, jobs)
-            return Preview(count, self.records.jobs(tenant_id, jobs, before=None, limit=SAMPLE).jobs)
+            return Preview(count, self.records.jobs(tenant_id, jobs, before=None, limit=SAMPLE).items)
         known = [job for job_id in jobs if (job := self.records.job(tenant_id, job_id)) is not None]
         newest_first = sorted(known, key=lambda job: job.id, reverse=True)
         return Preview(len(known), tuple(newest_first[:SAMPLE]))

@@ -18,6 +18,7 @@ from typing import Protocol
 from pipeline.bulk import BulkRecords
 from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, JobState, NewJob
+from pipeline.pages import Page
 
 MAX_ITEMS = 10_000
 SHOWN_REJECTIONS = 100
@@ -132,19 +133,6 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchPage:
-    """One page of a listing."""
-
-    batches: tuple[Batch, ...]
-    more: bool
-
-    @property
-    def last_id(self) -> str:
-        """Of the batch it ends with."""
-        return self.batches[-1].id
-
-
-@dataclass(frozen=True, slots=True)
 class BatchAtWork:
     """A batch that holds jobs back which are due, or is being cancelled."""
 
@@ -183,7 +171,7 @@ class BatchRecords(BulkRecords, Protocol):
     def batch(self, tenant_id: str, batch_id: str) -> Batch | None:
         """A batch; None when there is none such."""
 
-    def batches(self, tenant_id: str, *, before: str | None, limit: int) -> BatchPage:
+    def batches(self, tenant_id: str, *, before: str | None, limit: int) -> Page[Batch]:
         """Batches, newest first, without their rejections. `before` is the id of the last one of the page before."""
 
     def batch_results(self, tenant_id: str, batch_id: str, *, after: str | None, limit: int) -> Sequence[Job]:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pipeline.errors import InputExpired, JobFinished, JobNotFound, JobUnfinished, Refused
 from pipeline.job import Job
+from pipeline.pages import Page
 from pipeline.ports import JobFilter, Records
 from pipeline.runs import NewRun
 from stages.contract import Options
@@ -116,19 +117,6 @@ class BulkAction:
         return self.aborted_at
 
 
-@dataclass(frozen=True, slots=True)
-class BulkPage:
-    """One page of a listing."""
-
-    actions: tuple[BulkAction, ...]
-    more: bool
-
-    @property
-    def last_id(self) -> str:
-        """Of the action it ends with."""
-        return self.actions[-1].id
-
-
 class BulkRecords(Records, Protocol):
     """The records, with what they keep of bulk actions."""
 
@@ -138,7 +126,7 @@ class BulkRecords(Records, Protocol):
     def bulk(self, tenant_id: str, action_id: str) -> BulkAction | None:
         """An action; None when there is none such."""
 
-    def bulks(self, tenant_id: str, *, before: str | None, limit: int) -> BulkPage:
+    def bulks(self, tenant_id: str, *, before: str | None, limit: int) -> Page[BulkAction]:
         """Actions, newest first, without their failures. `before` is the id of the last action of the page before."""
 
     def abort_bulk(self, tenant_id: str, action_id: str, at: datetime) -> BulkAction:

@@ -12,7 +12,6 @@ from pipeline.batches import (
     SHOWN_REJECTIONS,
     Batch,
     BatchAtWork,
-    BatchPage,
     Chunk,
     NewBatch,
 )
@@ -24,6 +23,7 @@ from pipeline.memory_bulk import MemoryBulk
 from pipeline.memory_jobs import KeptJob, new_job, new_stage
 from pipeline.memory_runs import MemoryRuns
 from pipeline.memory_webhooks import MemoryWebhooks
+from pipeline.pages import Page, newest
 from stages.contract import Clock
 
 
@@ -80,14 +80,11 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
             known = self._batches.get(canonical_uuid(batch_id) or "")
             return None if known is None or known.tenant_id != tenant_id else self._counted(known)
 
-    def batches(self, tenant_id: str, *, before: str | None, limit: int) -> BatchPage:
+    def batches(self, tenant_id: str, *, before: str | None, limit: int) -> Page[Batch]:
         """Batches, newest first, without their rejections."""
-        ceiling = None if before is None else canonical_uuid(before) or ""
         with self._lock:
             of_tenant = [self._counted(batch) for batch in self._batches.values() if batch.tenant_id == tenant_id]
-        newest_first = sorted(of_tenant, key=lambda batch: batch.id, reverse=True)
-        found = [replace(each, rejections=()) for each in newest_first if ceiling is None or each.id < ceiling]
-        return BatchPage(tuple(found[:limit]), more=len(found) > limit)
+        return newest((replace(each, rejections=()) for each in of_tenant), before=before, limit=limit)
 
     def batch_results(self, tenant_id: str, batch_id: str, *, after: str | None, limit: int) -> Sequence[Job]:
         """Ended jobs of a batch, by id."""

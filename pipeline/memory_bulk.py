@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from pipeline.bulk import SHOWN_FAILURES, BulkAction, BulkFailure, BulkItem, BulkOutcome, BulkPage, NewBulkAction
+from pipeline.bulk import SHOWN_FAILURES, BulkAction, BulkFailure, BulkItem, BulkOutcome, NewBulkAction
 from pipeline.errors import BulkActionNotFound
 from pipeline.ids import canonical_uuid
 from pipeline.memory_listing import MemoryListing
+from pipeline.pages import Page, newest
 from pipeline.ports import JobFilter
 from stages.contract import Clock
 
@@ -73,14 +74,11 @@ class MemoryBulk(MemoryListing):
             action = self._action(tenant_id, action_id)
             return None if action is None else action.seen()
 
-    def bulks(self, tenant_id: str, *, before: str | None, limit: int) -> BulkPage:
+    def bulks(self, tenant_id: str, *, before: str | None, limit: int) -> Page[BulkAction]:
         """Actions, newest first, without their failures."""
-        ceiling = None if before is None else canonical_uuid(before) or ""
         with self._lock:
             of_tenant = [action.seen() for action in self._actions.values() if action.new.tenant_id == tenant_id]
-        newest_first = sorted(of_tenant, key=lambda action: action.id, reverse=True)
-        found = [replace(each, failures=()) for each in newest_first if ceiling is None or each.id < ceiling]
-        return BulkPage(tuple(found[:limit]), more=len(found) > limit)
+        return newest((replace(each, failures=()) for each in of_tenant), before=before, limit=limit)
 
     def abort_bulk(self, tenant_id: str, action_id: str, at: datetime) -> BulkAction:
         """Drop the jobs that wait for their turn."""

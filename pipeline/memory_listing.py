@@ -6,23 +6,20 @@ from dataclasses import replace
 from datetime import datetime
 
 from pipeline.errors import JobFinished, JobUnfinished
-from pipeline.ids import canonical_uuid
 from pipeline.job import FIRST_RUN, PLACES, Job, JobState
 from pipeline.memory_jobs import KeptJob
 from pipeline.memory_store import MemoryStore
-from pipeline.ports import JobFilter, Page, Tally
+from pipeline.pages import Page, newest
+from pipeline.ports import JobFilter, Tally
 from pipeline.urls import host_of, searched_form
 
 
 class MemoryListing(MemoryStore):
     """Listing, counting and discarding jobs."""
 
-    def jobs(self, tenant_id: str, where: JobFilter, *, before: str | None, limit: int) -> Page:
+    def jobs(self, tenant_id: str, where: JobFilter, *, before: str | None, limit: int) -> Page[Job]:
         """Jobs, newest first, without their stages."""
-        ceiling = None if before is None else canonical_uuid(before) or ""
-        meant = sorted(self._meant(tenant_id, where), key=lambda job: job.id, reverse=True)
-        found = [job for job in meant if ceiling is None or job.id < ceiling]
-        return Page(tuple(found[:limit]), more=len(found) > limit)
+        return newest(self._meant(tenant_id, where), before=before, limit=limit)
 
     def tally(self) -> Tally:
         """Count what is worth an alarm."""

@@ -8,7 +8,8 @@ from typing import Any
 from pipeline.errors import ScheduleNotFound
 from pipeline.ids import canonical_uuid
 from pipeline.memory_store import MemoryStore
-from pipeline.schedules import Firing, FiringPage, JobSchedule, ScheduleChanges, SchedulePage
+from pipeline.pages import Page, newest
+from pipeline.schedules import Firing, JobSchedule, ScheduleChanges
 from stages.contract import Clock
 
 
@@ -31,12 +32,11 @@ class MemorySchedules(MemoryStore):
             known = self._schedules.get(canonical_uuid(schedule_id) or "")
             return known if known is not None and known.tenant_id == tenant_id else None
 
-    def schedules(self, tenant_id: str, *, before: str | None, limit: int) -> SchedulePage:
+    def schedules(self, tenant_id: str, *, before: str | None, limit: int) -> Page[JobSchedule]:
         """Schedules, newest first, without what they submit."""
         with self._lock:
             found = [replace(each, submits={}) for each in self._schedules.values() if each.tenant_id == tenant_id]
-        shown = _newest(found, before)
-        return SchedulePage(tuple(shown[:limit]), more=len(shown) > limit)
+        return newest(found, before=before, limit=limit)
 
     def change_schedule(self, tenant_id: str, schedule_id: str, changes: ScheduleChanges) -> JobSchedule:
         """Change a schedule."""
@@ -79,12 +79,12 @@ class MemorySchedules(MemoryStore):
         with self._lock:
             return self._advance(schedule, next_at)
 
-    def firings(self, tenant_id: str, schedule_id: str, *, before: str | None, limit: int) -> FiringPage:
+    def firings(self, tenant_id: str, schedule_id: str, *, before: str | None, limit: int) -> Page[Firing]:
         """Firings of a schedule, newest first."""
         with self._lock:
             known = self._required(tenant_id, schedule_id)
-            shown = _newest([each for each in self._firings.values() if each.schedule_id == known.id], before)
-        return FiringPage(tuple(shown[:limit]), more=len(shown) > limit)
+            found = [each for each in self._firings.values() if each.schedule_id == known.id]
+        return newest(found, before=before, limit=limit)
 
     def forget_firings(self, *, before: datetime) -> int:
         """Erase old firings."""
@@ -124,10 +124,3 @@ class MemorySchedules(MemoryStore):
         if known is None:
             raise ScheduleNotFound(schedule_id)
         return known
-
-
-def _newest(found: list[Any], before: str | None) -> list[Any]:
-    ceiling = None if before is None else canonical_uuid(before) or ""
-    return sorted(
-        (each for each in found if ceiling is None or each.id < ceiling), key=lambda each: each.id, reverse=True
-    )

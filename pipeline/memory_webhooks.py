@@ -10,18 +10,17 @@ from pipeline.events import LAST
 from pipeline.ids import canonical_uuid
 from pipeline.job import Job
 from pipeline.memory_store import MemoryStore
+from pipeline.pages import Page, newest
 from pipeline.webhook_rules import Health, Verdict, why_disabled
 from pipeline.webhooks import (
     SHOWN_TRIES,
     TEST,
-    DeliveryPage,
     DeliveryState,
     Due,
     Parcel,
     Webhook,
     WebhookChanges,
     WebhookDelivery,
-    WebhookPage,
     new_delivery,
 )
 from stages.contract import Clock
@@ -78,12 +77,11 @@ class MemoryWebhooks(MemoryStore):
             kept = self._webhooks.get(canonical_uuid(webhook_id) or "")
             return kept.webhook if kept is not None and kept.webhook.tenant_id == tenant_id else None
 
-    def webhooks(self, tenant_id: str, *, before: str | None, limit: int) -> WebhookPage:
+    def webhooks(self, tenant_id: str, *, before: str | None, limit: int) -> Page[Webhook]:
         """Endpoints, newest first."""
         with self._lock:
             found = [kept.webhook for kept in self._webhooks.values() if kept.webhook.tenant_id == tenant_id]
-        shown, more = _page(found, before, limit)
-        return WebhookPage(shown, more)
+        return newest(found, before=before, limit=limit)
 
     def change_webhook(self, tenant_id: str, webhook_id: str, changes: WebhookChanges) -> Webhook:
         """Change an endpoint."""
@@ -114,13 +112,12 @@ class MemoryWebhooks(MemoryStore):
 
     # deliveries
 
-    def deliveries(self, tenant_id: str, webhook_id: str, *, before: str | None, limit: int) -> DeliveryPage:
+    def deliveries(self, tenant_id: str, webhook_id: str, *, before: str | None, limit: int) -> Page[WebhookDelivery]:
         """What was and will be sent to an endpoint."""
         with self._lock:
             known_id = self._known(tenant_id, webhook_id).webhook.id
             found = [kept.seen() for kept in self._live() if kept.delivery.webhook_id == known_id]
-        shown, more = _page(found, before, limit)
-        return DeliveryPage(shown, more)
+        return newest(found, before=before, limit=limit)
 
     def add_test(self, tenant_id: str, webhook_id: str, test_id: str, at: datetime) -> WebhookDelivery:
         """Record a delivery of a test event."""
@@ -227,10 +224,3 @@ class MemoryWebhooks(MemoryStore):
         if not webhook.enabled:
             raise WebhookDisabled(webhook_id)
         return webhook
-
-
-def _page(found: Sequence[Any], before: str | None, limit: int) -> tuple[tuple[Any, ...], bool]:
-    ceiling = None if before is None else canonical_uuid(before) or ""
-    newest_first = sorted(found, key=lambda each: each.id, reverse=True)
-    shown = [each for each in newest_first if ceiling is None or each.id < ceiling]
-    return tuple(shown[:limit]), len(shown) > limit

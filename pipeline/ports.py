@@ -9,6 +9,7 @@ from typing import Protocol
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey
 from pipeline.job import Grant, Job, JobError, JobState, Lane, NewJob, Refused, Suspect
+from pipeline.pages import Page
 from pipeline.queues import QueueRecords
 from pipeline.runs import NewRun, RunSummary
 from stages.contract import CancelToken, Http, Isolate, Llm
@@ -29,19 +30,6 @@ class Renewal:
     lost: frozenset[Hold]
     """Held by a later epoch by now, or finished by somebody else."""
     cancelled: frozenset[Hold]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a listing."""
-
-    jobs: tuple[Job, ...]
-    more: bool
-
-    @property
-    def last_id(self) -> str:
-        """Of the job it ends with."""
-        return self.jobs[-1].id
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +175,7 @@ class Records(QueueRecords, Protocol):
     def runs(self, tenant_id: str, job_id: str) -> tuple[RunSummary, ...]:
         """All runs of a job in order; empty when there is no such job."""
 
-    def jobs(self, tenant_id: str, where: JobFilter, *, before: str | None, limit: int) -> Page:
+    def jobs(self, tenant_id: str, where: JobFilter, *, before: str | None, limit: int) -> Page[Job]:
         """Jobs, newest first, without their stages. `before` is the id of the last job of the page before."""
 
     def count(self, tenant_id: str, where: JobFilter) -> int:

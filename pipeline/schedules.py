@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from pipeline.batches import Chunk, NewBatch
 from pipeline.job import NewJob
+from pipeline.pages import Page
 from pipeline.timetable import Timetable
 from pipeline.webhooks import WebhookRecords
 
@@ -106,32 +107,6 @@ Submitted = NewJob | tuple[NewBatch, Chunk] | None
 
 
 @dataclass(frozen=True, slots=True)
-class SchedulePage:
-    """One page of schedules."""
-
-    schedules: tuple[JobSchedule, ...]
-    more: bool
-
-    @property
-    def last_id(self) -> str:
-        """Of the schedule it ends with."""
-        return self.schedules[-1].id
-
-
-@dataclass(frozen=True, slots=True)
-class FiringPage:
-    """One page of firings."""
-
-    firings: tuple[Firing, ...]
-    more: bool
-
-    @property
-    def last_id(self) -> str:
-        """Of the firing it ends with."""
-        return self.firings[-1].id
-
-
-@dataclass(frozen=True, slots=True)
 class Turn:
     """What is to be done about a schedule that is due."""
 
@@ -160,7 +135,7 @@ class ScheduleRecords(WebhookRecords, Protocol):
     def schedule(self, tenant_id: str, schedule_id: str) -> JobSchedule | None:
         """A schedule; None when there is none such."""
 
-    def schedules(self, tenant_id: str, *, before: str | None, limit: int) -> SchedulePage:
+    def schedules(self, tenant_id: str, *, before: str | None, limit: int) -> Page[JobSchedule]:
         """Schedules, newest first, without what they submit. `before` is the id of the last one of the page before."""
 
     def change_schedule(self, tenant_id: str, schedule_id: str, changes: ScheduleChanges) -> JobSchedule:
@@ -193,7 +168,7 @@ class ScheduleRecords(WebhookRecords, Protocol):
         A job counts as launched once: the caller publishes. Jobs of a batch wait to be admitted.
         """
 
-    def firings(self, tenant_id: str, schedule_id: str, *, before: str | None, limit: int) -> FiringPage:
+    def firings(self, tenant_id: str, schedule_id: str, *, before: str | None, limit: int) -> Page[Firing]:
         """Firings of a schedule, newest first. Raises `ScheduleNotFound`."""
 
     def forget_firings(self, *, before: datetime) -> int:

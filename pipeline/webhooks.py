@@ -15,6 +15,7 @@ from pipeline.batches import BatchRecords
 from pipeline.events import LAST, EventKind
 from pipeline.ids import uuid7
 from pipeline.job import Job, JobError
+from pipeline.pages import Page
 from pipeline.webhook_rules import Health, Try, Verdict
 
 TEST = "webhook.test"
@@ -118,32 +119,6 @@ class Due:
     """Whether the latest try failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookPage:
-    """One page of endpoints."""
-
-    webhooks: tuple[Webhook, ...]
-    more: bool
-
-    @property
-    def last_id(self) -> str:
-        """Of the endpoint it ends with."""
-        return self.webhooks[-1].id
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryPage:
-    """One page of deliveries."""
-
-    deliveries: tuple[WebhookDelivery, ...]
-    more: bool
-
-    @property
-    def last_id(self) -> str:
-        """Of the delivery it ends with."""
-        return self.deliveries[-1].id
-
-
 def delivery_id(webhook_id: str, job_id: str, run: int, at: datetime) -> str:
     """The same whenever it is made for the same endpoint, run and end, and ordered by time like all ids.
 
@@ -203,7 +178,7 @@ class WebhookRecords(BatchRecords, Protocol):
     def webhook(self, tenant_id: str, webhook_id: str) -> Webhook | None:
         """An endpoint; None when there is none such."""
 
-    def webhooks(self, tenant_id: str, *, before: str | None, limit: int) -> WebhookPage:
+    def webhooks(self, tenant_id: str, *, before: str | None, limit: int) -> Page[Webhook]:
         """Endpoints, newest first. `before` is the id of the last one of the page before."""
 
     def change_webhook(self, tenant_id: str, webhook_id: str, changes: WebhookChanges) -> Webhook:
@@ -215,7 +190,7 @@ class WebhookRecords(BatchRecords, Protocol):
     def delete_webhook(self, tenant_id: str, webhook_id: str) -> None:
         """Erase an endpoint and its deliveries. Raises `WebhookNotFound`."""
 
-    def deliveries(self, tenant_id: str, webhook_id: str, *, before: str | None, limit: int) -> DeliveryPage:
+    def deliveries(self, tenant_id: str, webhook_id: str, *, before: str | None, limit: int) -> Page[WebhookDelivery]:
         """What was and will be sent to an endpoint, newest first. Raises `WebhookNotFound`."""
 
     def add_test(self, tenant_id: str, webhook_id: str, test_id: str, at: datetime) -> WebhookDelivery:

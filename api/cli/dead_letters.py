@@ -29,7 +29,7 @@ def list_letters(settings: Settings, meant: JobFilter, *, limit: int, as_json: b
     with closing(opened(settings)) as wiring:
         page = wiring.records.jobs(DEFAULT_TENANT, meant, before=None, limit=limit)
         count = wiring.records.count(DEFAULT_TENANT, meant)
-    found = [LetterSummary.of(job) for job in page.jobs]
+    found = [LetterSummary.of(job) for job in page.items]
     if as_json:
         for letter in found:
             print(letter.model_dump_json())

@@ -96,7 +96,7 @@ def jobs(batch_id: str, services: Services, tenant: Tenant, query: Annotated[Bat
     """Jobs of a batch, the last item first."""
     batch = services.batches.read(tenant, batch_id)
     page = services.records.jobs(tenant, query.where(batch.id), before=query.before, limit=query.limit)
-    items = [JobSummary.of(job) for job in page.jobs]
+    items = [JobSummary.of(job) for job in page.items]
     return JobPage(items=items, next=query.after(page, f"{batch_url(batch.id)}/jobs"))
 
 

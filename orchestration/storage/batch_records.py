@@ -5,9 +5,10 @@ from datetime import datetime
 
 from orchestration.storage import records_batches as batches
 from orchestration.storage.engine import Database
-from pipeline.batches import Batch, BatchAtWork, BatchPage, Chunk, NewBatch
+from pipeline.batches import Batch, BatchAtWork, Chunk, NewBatch
 from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job
+from pipeline.pages import Page
 
 
 class SqlBatches:
@@ -35,7 +36,7 @@ class SqlBatches:
         with self._database.read() as connection:
             return batches.read(connection, tenant_id, batch_id)
 
-    def batches(self, tenant_id: str, *, before: str | None, limit: int) -> BatchPage:
+    def batches(self, tenant_id: str, *, before: str | None, limit: int) -> Page[Batch]:
         """Batches, newest first, without their rejections."""
         with self._database.read() as connection:
             return batches.page(connection, tenant_id, before, limit)

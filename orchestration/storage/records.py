@@ -22,13 +22,14 @@ from orchestration.storage.migrate import current_revision
 from orchestration.storage.records_schedules import SqlSchedules
 from orchestration.storage.records_webhooks import SqlWebhooks
 from orchestration.storage.schema import REVISION
-from pipeline.bulk import BulkAction, BulkFailure, BulkItem, BulkPage, NewBulkAction
+from pipeline.bulk import BulkAction, BulkFailure, BulkItem, NewBulkAction
 from pipeline.errors import RecordsUnavailable
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey, canonical_uuid
 from pipeline.job import Grant, Job, JobError, NewJob, Refusal, Refused, Suspect
 from pipeline.keys import ApiKey
-from pipeline.ports import Finished, JobFilter, Page, Renewal, Retention, Tally
+from pipeline.pages import Page
+from pipeline.ports import Finished, JobFilter, Renewal, Retention, Tally
 from pipeline.queues import Running, Worker
 from pipeline.runs import NewRun, RunSummary
 
@@ -139,7 +140,7 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules):
         with self._database.read() as connection:
             return reading.all_runs(connection, tenant_id, job_id)
 
-    def jobs(self, tenant_id: str, where: JobFilter, *, before: str | None, limit: int) -> Page:
+    def jobs(self, tenant_id: str, where: JobFilter, *, before: str | None, limit: int) -> Page[Job]:
         """Jobs, newest first, without their stages."""
         with self._database.read() as connection:
             return reading.page(connection, tenant_id, where, before, limit)
@@ -264,7 +265,7 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules):
         with self._database.read() as connection:
             return bulk_actions.read(connection, tenant_id, action_id)
 
-    def bulks(self, tenant_id: str, *, before: str | None, limit: int) -> BulkPage:
+    def bulks(self, tenant_id: str, *, before: str | None, limit: int) -> Page[BulkAction]:
         """Actions, newest first, without their failures."""
         with self._database.read() as connection:
             return bulk_actions.page(connection, tenant_id, before, limit)

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import (
     BindParameter,
@@ -30,6 +31,7 @@ from sqlalchemy import (
 
 from orchestration.storage import records_keys as keys
 from orchestration.storage import records_outbox as outbox
+from orchestration.storage.paging import newest
 from orchestration.storage.records_moves import LAUNCHED_AGAIN, NOT_HELD
 from orchestration.storage.rows import AnyRow, held_stage_values, job_from, job_values, run_values, tag_values
 from orchestration.storage.schema import batches, held_jobs, job_tags, jobs, runs, stages
@@ -40,7 +42,6 @@ from pipeline.batches import (
     SHOWN_REJECTIONS,
     Batch,
     BatchAtWork,
-    BatchPage,
     Chunk,
     NewBatch,
     Rejection,
@@ -49,6 +50,7 @@ from pipeline.errors import BatchCancelled, BatchNotFound, BatchReceiving
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import canonical_uuid
 from pipeline.job import FIRST_RUN, Job, JobState, StageState
+from pipeline.pages import Page
 
 _UNENDED = [state for state in JobState if not state.is_terminal]
 _ENDED = [state for state in JobState if state.is_terminal]
@@ -137,15 +139,10 @@ def required(connection: Connection, tenant_id: str, batch_id: str) -> Batch:
     return batch
 
 
-def page(connection: Connection, tenant_id: str, before: str | None, limit: int) -> BatchPage:
+def page(connection: Connection, tenant_id: str, before: str | None, limit: int) -> Page[Batch]:
     wanted = select(batches).where(batches.c.tenant_id == tenant_id)
-    if before is not None:
-        ceiling = canonical_uuid(before)
-        if ceiling is None:
-            return BatchPage((), more=False)
-        wanted = wanted.where(batches.c.id < ceiling)
-    rows = connection.execute(wanted.order_by(batches.c.id.desc()).limit(limit + 1)).all()
-    return BatchPage(tuple(_batches_from(connection, rows[:limit], rejections=False)), more=len(rows) > limit)
+    read_rows = partial(_batches_from, connection, rejections=False)
+    return newest(connection, wanted, batches.c.id, read_rows, before=before, limit=limit)
 
 
 def results(connection: Connection, tenant_id: str, batch_id: str, after: str | None, limit: int) -> list[Job]:

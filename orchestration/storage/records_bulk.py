@@ -4,9 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, null, select, update
 
+from orchestration.storage.paging import newest
 from orchestration.storage.records_choosing import chosen
 from orchestration.storage.records_jobs import discard, request_cancel
 from orchestration.storage.records_runs import open_run
@@ -20,13 +22,13 @@ from pipeline.bulk import (
     BulkFailure,
     BulkItem,
     BulkOutcome,
-    BulkPage,
     BulkVerb,
     NewBulkAction,
 )
 from pipeline.errors import BulkActionNotFound
 from pipeline.ids import canonical_uuid
 from pipeline.job import Job
+from pipeline.pages import Page
 from pipeline.ports import JobFilter
 from pipeline.runs import NewRun
 from stages.contract import Options
@@ -62,15 +64,9 @@ def read(connection: Connection, tenant_id: str, action_id: str) -> BulkAction |
     return replace(action, failures=_failures(connection, action.id))
 
 
-def page(connection: Connection, tenant_id: str, before: str | None, limit: int) -> BulkPage:
+def page(connection: Connection, tenant_id: str, before: str | None, limit: int) -> Page[BulkAction]:
     wanted = select(bulk_actions).where(bulk_actions.c.tenant_id == tenant_id)
-    if before is not None:
-        ceiling = canonical_uuid(before)
-        if ceiling is None:
-            return BulkPage((), more=False)
-        wanted = wanted.where(bulk_actions.c.id < ceiling)
-    rows = connection.execute(wanted.order_by(bulk_actions.c.id.desc()).limit(limit + 1)).all()
-    return BulkPage(tuple(_actions_from(connection, rows[:limit])), more=len(rows) > limit)
+    return newest(connection, wanted, bulk_actions.c.id, partial(_actions_from, connection), before=before, limit=limit)
 
 
 def _required(connection: Connection, tenant_id: str, action_id: str) -> BulkAction:

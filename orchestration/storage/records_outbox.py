@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, or_, select, update
 
+from orchestration.storage.paging import newest
 from orchestration.storage.rows import AnyRow, Values
 from orchestration.storage.schema import deliveries, jobs, webhooks
 from orchestration.storage.types import now_s
@@ -17,11 +18,11 @@ from pipeline.errors import DeliveryNotFound
 from pipeline.events import LAST, EventKind
 from pipeline.ids import canonical_uuid
 from pipeline.job import JobState
+from pipeline.pages import Page
 from pipeline.webhook_rules import Health, Try, Verdict, why_disabled
 from pipeline.webhooks import (
     SHOWN_TRIES,
     TEST,
-    DeliveryPage,
     DeliveryState,
     Due,
     Parcel,
@@ -162,15 +163,9 @@ def _judged(row: AnyRow, verdict: Verdict) -> Values:
 # reading and forgetting
 
 
-def page(connection: Connection, webhook_id: str, before: str | None, limit: int) -> DeliveryPage:
+def page(connection: Connection, webhook_id: str, before: str | None, limit: int) -> Page[WebhookDelivery]:
     wanted = select(deliveries).where(deliveries.c.webhook_id == webhook_id)
-    if before is not None:
-        ceiling = canonical_uuid(before)
-        if ceiling is None:
-            return DeliveryPage((), more=False)
-        wanted = wanted.where(deliveries.c.id < ceiling)
-    rows = connection.execute(wanted.order_by(deliveries.c.id.desc()).limit(limit + 1)).all()
-    return DeliveryPage(tuple(_delivery_from(row) for row in rows[:limit]), more=len(rows) > limit)
+    return newest(connection, wanted, deliveries.c.id, _deliveries_from, before=before, limit=limit)
 
 
 def forget(connection: Connection, before: datetime) -> int:
@@ -187,6 +182,10 @@ def _known(connection: Connection, webhook_id: str, delivery_id: str) -> Webhook
 
 def health_from(row: AnyRow) -> Health:
     return Health(row.failures, row.failing_since)
+
+
+def _deliveries_from(rows: Sequence[AnyRow]) -> list[WebhookDelivery]:
+    return [_delivery_from(row) for row in rows]
 
 
 def _delivery_from(row: AnyRow) -> WebhookDelivery:

@@ -12,7 +12,8 @@ from orchestration.storage.schema import attempts, jobs, runs, stages
 from pipeline.errors import JobNotFound
 from pipeline.ids import canonical_uuid
 from pipeline.job import FIRST_RUN, RECENT_TRIES, Attempt, Job, JobState, StageRecord
-from pipeline.ports import JobFilter, Page, Tally
+from pipeline.pages import Page
+from pipeline.ports import JobFilter, Tally
 from pipeline.runs import RunSummary
 
 TERMINAL = [state for state in JobState if state.is_terminal]
@@ -69,7 +70,7 @@ def _tries(connection: Connection, job_id: str, run: int) -> dict[tuple[str, int
     return tries
 
 
-def page(connection: Connection, tenant_id: str, where: JobFilter, before: str | None, limit: int) -> Page:
+def page(connection: Connection, tenant_id: str, where: JobFilter, before: str | None, limit: int) -> Page[Job]:
     ceiling = None if before is None else canonical_uuid(before)
     if ceiling is None and before is not None:
         return Page((), more=False)

@@ -5,11 +5,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Column, Connection, Select, case, delete, func, insert, literal, select, update
+from sqlalchemy import BindParameter, Connection, case, delete, func, insert, literal, select, update
 
 from orchestration.storage import records_batches as batches
 from orchestration.storage import records_jobs as jobs
 from orchestration.storage.engine import Database
+from orchestration.storage.paging import newest
 from orchestration.storage.rows import AnyRow, Values
 from orchestration.storage.schema import firings, schedules
 from orchestration.storage.types import UtcDateTime
@@ -17,13 +18,12 @@ from orchestration.storage.upsert import upsert
 from pipeline.errors import ScheduleNotFound
 from pipeline.ids import canonical_uuid
 from pipeline.job import NewJob
+from pipeline.pages import Page
 from pipeline.schedules import (
     Firing,
     FiringError,
-    FiringPage,
     JobSchedule,
     ScheduleChanges,
-    SchedulePage,
     Submitted,
 )
 from pipeline.timetable import Timetable
@@ -47,10 +47,11 @@ class SqlSchedules:
         with self._database.read() as connection:
             return _read(connection, tenant_id, schedule_id)
 
-    def schedules(self, tenant_id: str, *, before: str | None, limit: int) -> SchedulePage:
+    def schedules(self, tenant_id: str, *, before: str | None, limit: int) -> Page[JobSchedule]:
         """Schedules, newest first, without what they submit."""
         with self._database.read() as connection:
-            return _page(connection, tenant_id, before, limit)
+            of_tenant = select(*_LISTED).where(schedules.c.tenant_id == tenant_id)
+            return newest(connection, of_tenant, schedules.c.id, _summaries_from, before=before, limit=limit)
 
     def change_schedule(self, tenant_id: str, schedule_id: str, changes: ScheduleChanges) -> JobSchedule:
         """Change a schedule."""
@@ -92,11 +93,12 @@ class SqlSchedules:
         with self._database.write(durable=True) as connection:
             return _fire(connection, schedule, firing, submitted, next_at)
 
-    def firings(self, tenant_id: str, schedule_id: str, *, before: str | None, limit: int) -> FiringPage:
+    def firings(self, tenant_id: str, schedule_id: str, *, before: str | None, limit: int) -> Page[Firing]:
         """Firings of a schedule, newest first."""
         with self._database.read() as connection:
             known = _required(connection, tenant_id, schedule_id)
-            return _firings(connection, known.id, before, limit)
+            of_schedule = select(firings).where(firings.c.schedule_id == known.id)
+            return newest(connection, of_schedule, firings.c.id, _firings_from, before=before, limit=limit)
 
     def forget_firings(self, *, before: datetime) -> int:
         """Erase old firings."""
@@ -143,30 +145,6 @@ def _submit(connection: Connection, submitted: Submitted) -> None:
 
 
 # reading
-
-
-def _page(connection: Connection, tenant_id: str, before: str | None, limit: int) -> SchedulePage:
-    rows = _newest(
-        connection, select(*_LISTED).where(schedules.c.tenant_id == tenant_id), schedules.c.id, before, limit
-    )
-    return SchedulePage(tuple(_schedule_from(row, {}) for row in rows[:limit]), more=len(rows) > limit)
-
-
-def _firings(connection: Connection, schedule_id: str, before: str | None, limit: int) -> FiringPage:
-    rows = _newest(connection, select(firings).where(firings.c.schedule_id == schedule_id), firings.c.id, before, limit)
-    return FiringPage(tuple(_firing_from(row) for row in rows[:limit]), more=len(rows) > limit)
-
-
-def _newest(
-    connection: Connection, wanted: Select[*tuple[object, ...]], ids: Column[str], before: str | None, limit: int
-) -> Sequence[AnyRow]:
-    """One more than are shown."""
-    if before is not None:
-        ceiling = canonical_uuid(before)
-        if ceiling is None:
-            return []
-        wanted = wanted.where(ids < ceiling)
-    return connection.execute(wanted.order_by(ids.desc()).limit(limit + 1)).all()
 
 
 def _read(connection: Connection, tenant_id: str, schedule_id: str) -> JobSchedule | None:
@@ -221,6 +199,10 @@ def _values(schedule: JobSchedule) -> Values:
     }
 
 
+def _summaries_from(rows: Sequence[AnyRow]) -> list[JobSchedule]:
+    return [_schedule_from(row, {}) for row in rows]
+
+
 def _schedule_from(row: AnyRow, submits: Mapping[str, Any]) -> JobSchedule:
     return JobSchedule(
         id=row.id,
@@ -235,6 +217,10 @@ def _schedule_from(row: AnyRow, submits: Mapping[str, Any]) -> JobSchedule:
         last_fired_at=row.last_fired_at,
         last_error=_error_from(row.last_error),
     )
+
+
+def _firings_from(rows: Sequence[AnyRow]) -> list[Firing]:
+    return [_firing_from(row) for row in rows]
 
 
 def _firing_from(row: AnyRow) -> Firing:

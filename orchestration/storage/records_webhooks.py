@@ -7,12 +7,14 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from orchestration.storage import records_outbox as outbox
 from orchestration.storage.engine import Database
+from orchestration.storage.paging import newest
 from orchestration.storage.rows import AnyRow, Values
 from orchestration.storage.schema import webhooks
 from pipeline.errors import WebhookDisabled, WebhookNotFound
 from pipeline.ids import canonical_uuid
+from pipeline.pages import Page
 from pipeline.webhook_rules import Verdict
-from pipeline.webhooks import DeliveryPage, Due, Parcel, Webhook, WebhookChanges, WebhookDelivery, WebhookPage
+from pipeline.webhooks import Due, Parcel, Webhook, WebhookChanges, WebhookDelivery
 
 
 class SqlWebhooks:
@@ -30,10 +32,11 @@ class SqlWebhooks:
         with self._database.read() as connection:
             return _read(connection, tenant_id, webhook_id)
 
-    def webhooks(self, tenant_id: str, *, before: str | None, limit: int) -> WebhookPage:
+    def webhooks(self, tenant_id: str, *, before: str | None, limit: int) -> Page[Webhook]:
         """Endpoints, newest first."""
         with self._database.read() as connection:
-            return _page(connection, tenant_id, before, limit)
+            of_tenant = select(webhooks).where(webhooks.c.tenant_id == tenant_id)
+            return newest(connection, of_tenant, webhooks.c.id, _webhooks_from, before=before, limit=limit)
 
     def change_webhook(self, tenant_id: str, webhook_id: str, changes: WebhookChanges) -> Webhook:
         """Change an endpoint."""
@@ -52,7 +55,7 @@ class SqlWebhooks:
             known = _required(connection, tenant_id, webhook_id)
             connection.execute(delete(webhooks).where(webhooks.c.id == known.id))
 
-    def deliveries(self, tenant_id: str, webhook_id: str, *, before: str | None, limit: int) -> DeliveryPage:
+    def deliveries(self, tenant_id: str, webhook_id: str, *, before: str | None, limit: int) -> Page[WebhookDelivery]:
         """What was and will be sent to an endpoint."""
         with self._database.read() as connection:
             known = _required(connection, tenant_id, webhook_id)
@@ -91,17 +94,6 @@ class SqlWebhooks:
         """Erase old deliveries."""
         with self._database.write() as connection:
             return outbox.forget(connection, before)
-
-
-def _page(connection: Connection, tenant_id: str, before: str | None, limit: int) -> WebhookPage:
-    wanted = select(webhooks).where(webhooks.c.tenant_id == tenant_id)
-    if before is not None:
-        ceiling = canonical_uuid(before)
-        if ceiling is None:
-            return WebhookPage((), more=False)
-        wanted = wanted.where(webhooks.c.id < ceiling)
-    rows = connection.execute(wanted.order_by(webhooks.c.id.desc()).limit(limit + 1)).all()
-    return WebhookPage(tuple(_webhook_from(row) for row in rows[:limit]), more=len(rows) > limit)
 
 
 def _change(connection: Connection, tenant_id: str, webhook_id: str, values: Values) -> Webhook:
@@ -164,6 +156,10 @@ def _values(webhook: Webhook) -> Values:
         "failures": 0,
         "paused_until": 0.0,
     }
+
+
+def _webhooks_from(rows: Sequence[AnyRow]) -> list[Webhook]:
+    return [_webhook_from(row) for row in rows]
 
 
 def _webhook_from(row: AnyRow) -> Webhook:

@@ -315,7 +315,7 @@ def test_a_batch_that_was_cut_off_goes_on_where_it_was(api: Api) -> None:
     again = send(api, items, KEY)
     assert (again.status_code, again.json()["url"], again.json()["accepted"]) == (202, url, len(items))
     assert (again.json()["status"], "idempotency-replayed" in again.headers) == ("running", False)
-    indexes = [job.batch_index for job in api.records.inner.jobs("default", JobFilter(), before=None, limit=5000).jobs]
+    indexes = [job.batch_index for job in api.records.inner.jobs("default", JobFilter(), before=None, limit=5000).items]
     assert sorted(indexes) == list(range(len(items)))
 
 
@@ -328,7 +328,7 @@ def test_other_items_do_not_go_on_with_it(api: Api) -> None:
 
 def test_a_batch_that_is_still_received_cannot_be_sent_again(api: Api) -> None:
     cut_off(api, items := urls(ITEMS_PER_CHUNK + 1))
-    (batch,) = api.records.inner.batches("default", before=None, limit=9).batches
+    (batch,) = api.records.inner.batches("default", before=None, limit=9).items
     api.records.inner._change(batch.id, heard_at=api.clock.now())  # As if its process had died.
     answer = send(api, items, KEY)
     assert (answer.status_code, problem_of(answer)["code"]) == (409, "batch_receiving")

@@ -104,7 +104,7 @@ def _database(name: str, folder: Path, jobs: int, rounds: int) -> list[Timing]:
 
 def _timed(name: str, records: SqlRecords, label: str, where: dict[str, Any], jobs: int, rounds: int) -> Timing:
     random, meant = Random(9), JobFilter(**where)
-    found = len(records.jobs(TENANT, meant, before=None, limit=PAGE).jobs)
+    found = len(records.jobs(TENANT, meant, before=None, limit=PAGE).items)
     took: list[float] = []
     for number in range(rounds):
         before = earliest_id(START + random.randrange(jobs) * GAP) if number else None

@@ -129,7 +129,7 @@ def test_a_key_names_its_batch(records: Any) -> None:
     assert (answered.value.job_id, answered.value.run) == (batch.id, NO_RUN)
     with pytest.raises(IdempotencyKeyReused):
         records.accept(new_job(), replace(KEY, fingerprint="0" * 64))
-    assert len(records.batches(TENANT, before=None, limit=9).batches) == 1
+    assert len(records.batches(TENANT, before=None, limit=9).items) == 1
 
 
 # launching
@@ -220,7 +220,9 @@ def test_jobs_of_a_batch_have_all_that_a_job_may_ask_for(world: World, records: 
     (job,) = jobs_of(batch, 1, terms=terms)
     records.accept_many(batch, chunk_of([job, *jobs_of(batch, 1, first=1, terms=JobTerms(tags=("a",)))], is_last=True))
     assert world.read(job).terms == terms
-    assert [each.id for each in records.jobs(TENANT, JobFilter(tags=("ß", "a")), before=None, limit=9).jobs] == [job.id]
+    assert [each.id for each in records.jobs(TENANT, JobFilter(tags=("ß", "a")), before=None, limit=9).items] == [
+        job.id
+    ]
     assert records.count(TENANT, JobFilter(tags=("a",), batch_id=batch.id)) == 2
     admit(records, batch)
     assert world.claim(job).max_attempts == 2
@@ -335,7 +337,7 @@ def test_jobs_of_a_batch_are_listed_and_counted(world: World, records: Any) -> N
     assert read_batch(records, batch).counts == {"succeeded": 1, "failed": 1, "queued": 1}
     of_batch = JobFilter(batch_id=batch.id)
     page = records.jobs(TENANT, of_batch, before=None, limit=2)
-    assert ([job.id for job in page.jobs], page.more) == ([jobs[2].id, jobs[1].id], True)
+    assert ([job.id for job in page.items], page.more) == ([jobs[2].id, jobs[1].id], True)
     assert records.count(TENANT, of_batch) == 3
     assert records.count(TENANT, replace(of_batch, states=(JobState.FAILED,))) == 1
     assert records.count("theirs", of_batch) == 0
@@ -358,12 +360,12 @@ def test_batches_are_listed_in_pages_the_newest_first(records: Any) -> None:
     batches = [full_batch(records, n, created_at=START + timedelta(seconds=n))[0] for n in range(3)]
     records.accept_many(other := open_batch(records), chunk_of([], rejections=(Rejection(0, "x", "y"),)))
     first = records.batches(TENANT, before=None, limit=2)
-    assert (first.batches, first.more) == ((batches[2], batches[1]), True)
+    assert (first.items, first.more) == ((batches[2], batches[1]), True)
     second = records.batches(TENANT, before=first.last_id, limit=2)
-    assert {batch.id for batch in second.batches} == {batches[0].id, other.id}
-    assert {batch.rejections for batch in second.batches} == {()}
+    assert {batch.id for batch in second.items} == {batches[0].id, other.id}
+    assert {batch.rejections for batch in second.items} == {()}
     for tenant_id, before in (("theirs", None), (TENANT, "nonsense")):
-        assert records.batches(tenant_id, before=before, limit=2).batches == ()
+        assert records.batches(tenant_id, before=before, limit=2).items == ()
 
 
 def test_batches_of_others_are_not_found(records: Any) -> None:

@@ -222,18 +222,18 @@ def test_actions_are_listed_in_pages_the_newest_first(world: World, records: Any
     first = records.bulks(TENANT, before=None, limit=3)
     second = records.bulks(TENANT, before=first.last_id, limit=3)
     assert (first.more, second.more) == (True, False)
-    assert [action.id for action in first.actions] == [action.id for action in actions[:0:-1]]
-    for action in (*first.actions, *second.actions):
+    assert [action.id for action in first.items] == [action.id for action in actions[:0:-1]]
+    for action in (*first.items, *second.items):
         assert action == replace(records.bulk(TENANT, action.id), failures=())
-    assert [action.state for action in second.actions] == [BulkState.FINISHED, BulkState.ABORTED]
-    assert second.actions[0].reasons == {"job_unfinished": 1}
+    assert [action.state for action in second.items] == [BulkState.FINISHED, BulkState.ABORTED]
+    assert second.items[0].reasons == {"job_unfinished": 1}
 
 
 @pytest.mark.parametrize(("tenant_id", "before"), [("theirs", None), (TENANT, "nonsense"), (TENANT, new_job().id)])
 def test_there_are_no_actions_of_others_nor_before_the_first(world: World, tenant_id: str, before: str | None) -> None:
     record(world.records, BulkVerb.RETRY)
     page = world.records.bulks(tenant_id, before=before, limit=9)
-    assert (page.actions, page.more) == ((), False)
+    assert (page.items, page.more) == ((), False)
 
 
 def test_jobs_of_others_are_not_meant(world: World, records: Any) -> None:

@@ -98,7 +98,7 @@ def test_an_id_that_is_no_uuid_names_no_job(world: World, job_id: str) -> None:
     key = replace(key_of(new_job()), job_id=job_id)
     refused = world.records.claim(key, owner="worker", lease_s=30, at=START)
     assert refused == Refused(Refusal.OVER)
-    assert world.records.jobs(TENANT, JobFilter(), before=job_id, limit=5).jobs == ()
+    assert world.records.jobs(TENANT, JobFilter(), before=job_id, limit=5).items == ()
 
 
 def test_an_id_may_be_written_in_upper_case(world: World) -> None:
@@ -110,11 +110,11 @@ def test_jobs_are_listed_newest_first_in_pages(world: World) -> None:
     ids = [world.accept().id for _ in range(5)]
     world.accept(tenant_id="theirs")
     first = world.records.jobs(TENANT, JobFilter(), before=None, limit=2)
-    second = world.records.jobs(TENANT, JobFilter(), before=first.jobs[-1].id, limit=2)
-    third = world.records.jobs(TENANT, JobFilter(), before=second.jobs[-1].id, limit=2)
-    assert [job.id for page in (first, second, third) for job in page.jobs] == ids[::-1]
+    second = world.records.jobs(TENANT, JobFilter(), before=first.items[-1].id, limit=2)
+    third = world.records.jobs(TENANT, JobFilter(), before=second.items[-1].id, limit=2)
+    assert [job.id for page in (first, second, third) for job in page.items] == ids[::-1]
     assert (first.more, second.more, third.more) == (True, True, False)
-    assert first.jobs[0].stages == ()
+    assert first.items[0].stages == ()
 
 
 def test_a_page_that_ends_with_the_last_job_says_so(world: World) -> None:

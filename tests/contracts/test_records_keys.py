@@ -39,7 +39,7 @@ def rerun(world: World, job: NewJob, key: IdempotencyKey | None = KEY, at: datet
 
 
 def all_jobs(world: World, tenant_id: str = TENANT) -> set[str]:
-    return {job.id for job in world.records.jobs(tenant_id, JobFilter(), before=None, limit=99).jobs}
+    return {job.id for job in world.records.jobs(tenant_id, JobFilter(), before=None, limit=99).items}
 
 
 def assert_answered(refused: pytest.ExceptionInfo[AlreadyAnswered], job: NewJob, run: int) -> None:

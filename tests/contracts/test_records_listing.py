@@ -19,8 +19,8 @@ DEAD_LETTERS = JobFilter(states=(JobState.FAILED,), discarded=False)
 
 def listed(world: World, where: JobFilter) -> list[str]:
     page = world.records.jobs(TENANT, where, before=None, limit=99)
-    assert world.records.count(TENANT, where) == len(page.jobs)
-    return [job.id for job in page.jobs][::-1]
+    assert world.records.count(TENANT, where) == len(page.items)
+    return [job.id for job in page.items][::-1]
 
 
 def at(minutes: int) -> datetime:
@@ -129,7 +129,7 @@ def test_more_jobs_of_a_site_than_are_looked_up_at_once_are_listed_newest_first(
         where = JobFilter(url="example.org/", created_before=START + timedelta(milliseconds=len(found)))
         first = world.records.jobs(TENANT, where, before=None, limit=3)
         second = world.records.jobs(TENANT, where, before=first.last_id, limit=3)
-        assert [job.id for job in (*first.jobs, *second.jobs)] == found[:-7:-1]
+        assert [job.id for job in (*first.items, *second.items)] == found[:-7:-1]
 
 
 def test_jobs_in_one_of_several_states_are_listed_newest_first_in_pages(world: World, jobs: dict[str, NewJob]) -> None:
@@ -138,7 +138,7 @@ def test_jobs_in_one_of_several_states_are_listed_newest_first_in_pages(world: W
     assert listed(world, where) == meant
     first = world.records.jobs(TENANT, where, before=None, limit=2)
     second = world.records.jobs(TENANT, where, before=first.last_id, limit=3)
-    assert [job.id for job in (*first.jobs, *second.jobs)] == meant[::-1]
+    assert [job.id for job in (*first.items, *second.items)] == meant[::-1]
     assert (first.more, second.more) == (True, False)
 
 
@@ -182,8 +182,8 @@ def test_filtered_jobs_are_listed_in_pages(world: World) -> None:
             world.fail(job)
             failed.append(job.id)
     first = world.records.jobs(TENANT, DEAD_LETTERS, before=None, limit=2)
-    second = world.records.jobs(TENANT, DEAD_LETTERS, before=first.jobs[-1].id, limit=2)
-    assert [job.id for job in (*first.jobs, *second.jobs)] == failed[::-1]
+    second = world.records.jobs(TENANT, DEAD_LETTERS, before=first.items[-1].id, limit=2)
+    assert [job.id for job in (*first.items, *second.items)] == failed[::-1]
     assert (first.more, second.more) == (True, False)
 
 

@@ -48,7 +48,7 @@ def read(records: Any, schedule: JobSchedule) -> JobSchedule:
 
 
 def firings(records: Any, schedule: JobSchedule) -> list[Firing]:
-    return list(records.firings(schedule.tenant_id, schedule.id, before=None, limit=100).firings)
+    return list(records.firings(schedule.tenant_id, schedule.id, before=None, limit=100).items)
 
 
 def fired(records: Any, schedule: JobSchedule, **about: Any) -> tuple[bool, Firing, NewJob]:
@@ -73,10 +73,10 @@ def test_schedules_are_listed_in_pages_the_newest_first_without_what_they_submit
     first, second, third = (replace(added(records), submits={}) for _ in range(3))
     added(records, tenant_id="theirs")
     page = records.schedules(TENANT, before=None, limit=2)
-    assert (page.schedules, page.more, page.last_id) == ((third, second), True, second.id)
+    assert (page.items, page.more, page.last_id) == ((third, second), True, second.id)
     rest = records.schedules(TENANT, before=second.id, limit=2)
-    assert (rest.schedules, rest.more) == ((first,), False)
-    assert records.schedules(TENANT, before="nope", limit=2).schedules == ()
+    assert (rest.items, rest.more) == ((first,), False)
+    assert records.schedules(TENANT, before="nope", limit=2).items == ()
 
 
 def test_what_is_given_is_changed_and_the_rest_stays(records: Any) -> None:
@@ -190,7 +190,7 @@ def test_of_many_keepers_one_fires(world: World, records: Any) -> None:
         assert sorted(is_fired for is_fired, _, _ in answers) == [False, False, False, True]
         (job,) = [job for is_fired, _, job in answers if is_fired]
         assert [each.job_id for each in firings(records, schedule)] == [job.id]
-    assert len(records.jobs(TENANT, ALL, before=None, limit=99).jobs) == 5
+    assert len(records.jobs(TENANT, ALL, before=None, limit=99).items) == 5
 
 
 def test_who_read_the_schedule_before_it_changed_does_not_fire(records: Any) -> None:
@@ -205,7 +205,7 @@ def test_who_read_the_schedule_before_it_changed_does_not_fire(records: Any) -> 
         change(schedule)
         assert fired(records, schedule)[0] is False
         assert records.pass_over(schedule, NEXT_AT) is False
-    assert records.jobs(TENANT, ALL, before=None, limit=9).jobs == ()
+    assert records.jobs(TENANT, ALL, before=None, limit=9).items == ()
 
 
 def test_no_time_is_fired_for_twice_though_a_clock_went_back(records: Any) -> None:
@@ -214,7 +214,7 @@ def test_no_time_is_fired_for_twice_though_a_clock_went_back(records: Any) -> No
     records.change_schedule(TENANT, schedule.id, ScheduleChanges(timetable=schedule.timetable, next_at=DUE_AT))
     assert fired(records, schedule)[0] is False
     assert read(records, schedule).next_at == NEXT_AT
-    assert len(firings(records, schedule)) == len(records.jobs(TENANT, ALL, before=None, limit=9).jobs) == 1
+    assert len(firings(records, schedule)) == len(records.jobs(TENANT, ALL, before=None, limit=9).items) == 1
 
 
 def test_times_may_pass_without_a_firing(records: Any) -> None:
@@ -244,10 +244,10 @@ def test_firings_are_listed_in_pages_and_go_after_their_time(records: Any) -> No
         assert records.fire(found, new_firing(found, START + hour * HOUR), None, START + hour * HOUR + HOUR)
     fired(records, theirs)
     page = records.firings(TENANT, schedule.id, before=None, limit=2)
-    assert ([each.due_at for each in page.firings], page.more) == ([START + 2 * HOUR, START + HOUR], True)
+    assert ([each.due_at for each in page.items], page.more) == ([START + 2 * HOUR, START + HOUR], True)
     rest = records.firings(TENANT, schedule.id, before=page.last_id, limit=2)
-    assert ([each.due_at for each in rest.firings], rest.more) == ([START], False)
-    assert records.firings(TENANT, schedule.id, before="nope", limit=2).firings == ()
+    assert ([each.due_at for each in rest.items], rest.more) == ([START], False)
+    assert records.firings(TENANT, schedule.id, before="nope", limit=2).items == ()
     assert records.forget_firings(before=START + HOUR) == 1
     assert len(firings(records, schedule)) == 2
 

@@ -34,7 +34,7 @@ def added(records: Any, **changes: Any) -> Webhook:
 
 
 def deliveries(records: Any, webhook: Webhook) -> list[WebhookDelivery]:
-    return list(records.deliveries(webhook.tenant_id, webhook.id, before=None, limit=100).deliveries)
+    return list(records.deliveries(webhook.tenant_id, webhook.id, before=None, limit=100).items)
 
 
 def failed(world: World, **about: Any) -> NewJob:
@@ -69,10 +69,10 @@ def test_endpoints_are_listed_in_pages_the_newest_first(records: Any) -> None:
     first, second, third = (added(records) for _ in range(3))
     added(records, tenant_id="theirs")
     page = records.webhooks(TENANT, before=None, limit=2)
-    assert (page.webhooks, page.more, page.last_id) == ((third, second), True, second.id)
+    assert (page.items, page.more, page.last_id) == ((third, second), True, second.id)
     rest = records.webhooks(TENANT, before=second.id, limit=2)
-    assert (rest.webhooks, rest.more) == ((first,), False)
-    assert records.webhooks(TENANT, before="nope", limit=2).webhooks == ()
+    assert (rest.items, rest.more) == ((first,), False)
+    assert records.webhooks(TENANT, before="nope", limit=2).items == ()
 
 
 def test_what_is_given_is_changed_and_the_rest_stays(records: Any) -> None:
@@ -195,9 +195,9 @@ def test_deliveries_are_listed_in_pages_the_newest_first(world: World, records: 
     every = deliveries(records, webhook)
     assert [each.id for each in every] == sorted((each.id for each in every), reverse=True)
     page = records.deliveries(TENANT, webhook.id, before=None, limit=2)
-    assert (page.deliveries, page.more, page.last_id) == (tuple(every[:2]), True, every[1].id)
+    assert (page.items, page.more, page.last_id) == (tuple(every[:2]), True, every[1].id)
     rest = records.deliveries(TENANT, webhook.id, before=page.last_id, limit=2)
-    assert (rest.deliveries, rest.more) == ((every[2],), False)
+    assert (rest.items, rest.more) == ((every[2],), False)
 
 
 def test_deliveries_go_with_their_job_and_after_their_time(world: World, records: Any) -> None:

@@ -214,7 +214,7 @@ def test_deliveries_to_webhooks_go_after_thirty_days(attic: Attic) -> None:
     attic.failed()
 
     def kept() -> int:
-        return len(attic.records.inner.deliveries(TENANT, webhook.id, before=None, limit=9).deliveries)
+        return len(attic.records.inner.deliveries(TENANT, webhook.id, before=None, limit=9).items)
 
     attic.turns()
     attic.clock.advance(30 * DAY_S)
@@ -262,7 +262,7 @@ def test_firings_go_after_their_time(attic: Attic) -> None:
     attic.records.inner.fire(schedule, new_firing(schedule, None), None, None)
     attic.clock.advance(30 * DAY_S)
     attic.turns()
-    assert len(attic.records.inner.firings(TENANT, schedule.id, before=None, limit=9).firings) == 1
+    assert len(attic.records.inner.firings(TENANT, schedule.id, before=None, limit=9).items) == 1
     attic.clock.advance(3600 + 1)
     attic.turns()
-    assert attic.records.inner.firings(TENANT, schedule.id, before=None, limit=9).firings == ()
+    assert attic.records.inner.firings(TENANT, schedule.id, before=None, limit=9).items == ()

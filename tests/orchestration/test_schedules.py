@@ -67,14 +67,14 @@ class ScheduleOffice(RunOffice):
     def firings(self, schedule: JobSchedule) -> list[Firing]:
         """The oldest first."""
         page = self.records.inner.firings(schedule.tenant_id, schedule.id, before=None, limit=1000)
-        return list(page.firings[::-1])
+        return list(page.items[::-1])
 
     def hours(self, schedule: JobSchedule) -> list[float]:
         """The times that were fired for, in hours since `START`."""
         return [(firing.due_at - START) / HOUR for firing in self.firings(schedule) if firing.due_at]
 
     def all_jobs(self) -> list[Job]:
-        return list(self.records.inner.jobs(TENANT, JobFilter(), before=None, limit=1000).jobs)
+        return list(self.records.inner.jobs(TENANT, JobFilter(), before=None, limit=1000).items)
 
     def launched(self) -> list[str]:
         return [message.kwargs["job_id"] for message in self.broker.all_waiting()]
@@ -338,7 +338,7 @@ def test_a_schedule_that_would_never_fire_is_refused(office: ScheduleOffice) -> 
     ):
         with pytest.raises(InvalidSchedule):
             office.desk.create(TENANT, "never", timetable, CatchUp.ONCE, WATER)
-    assert office.records.inner.schedules(TENANT, before=None, limit=1).schedules == ()
+    assert office.records.inner.schedules(TENANT, before=None, limit=1).items == ()
 
 
 def test_a_schedule_for_an_unknown_pipeline_is_refused(office: ScheduleOffice) -> None:

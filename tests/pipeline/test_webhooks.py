@@ -68,7 +68,7 @@ def test_the_body_says_what_happened_to_which_run() -> None:
     records.add_webhook(webhook)
     job = world.accept()
     world.fail(job, traceback="Traceback: secret")
-    (delivery,) = records.deliveries(TENANT, webhook.id, before=None, limit=1).deliveries
+    (delivery,) = records.deliveries(TENANT, webhook.id, before=None, limit=1).items
     read = world.read(job)
     assert read.error == JobError("dns_failure", "The host name could not be resolved.", "fetch", "Traceback: secret")
     body = document(delivery, read)

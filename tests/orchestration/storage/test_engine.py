@@ -121,7 +121,7 @@ def test_a_locked_database_is_unavailable(tmp_path: Path) -> None:
         with in_time():
             answers = at_once(*[partial(records.accept, new_job())] * 6)
         assert {type(answer) for answer in answers} == {RecordsUnavailable}
-        assert records.jobs(TENANT, JobFilter(), before=None, limit=1).jobs == ()
+        assert records.jobs(TENANT, JobFilter(), before=None, limit=1).items == ()
         other.execute("ROLLBACK")
     records.accept(new_job())
     records.close()

@@ -50,9 +50,9 @@ def test_what_is_cut_off_has_recorded_nothing(
     with pytest.raises(Killed):
         records.fire(schedule, new_firing(schedule), submitted, START + 2 * HOUR)
     assert records.schedule(TENANT, schedule.id) == schedule
-    assert records.firings(TENANT, schedule.id, before=None, limit=9).firings == ()
-    assert records.jobs(TENANT, JobFilter(), before=None, limit=9).jobs == ()
-    assert records.batches(TENANT, before=None, limit=9).batches == ()
+    assert records.firings(TENANT, schedule.id, before=None, limit=9).items == ()
+    assert records.jobs(TENANT, JobFilter(), before=None, limit=9).items == ()
+    assert records.batches(TENANT, before=None, limit=9).items == ()
     monkeypatch.undo()
     assert records.fire(schedule, new_firing(schedule), submitted, START + 2 * HOUR)
-    assert len(records.jobs(TENANT, JobFilter(), before=None, limit=9).jobs) == 1
+    assert len(records.jobs(TENANT, JobFilter(), before=None, limit=9).items) == 1

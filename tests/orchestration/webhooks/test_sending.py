@@ -72,7 +72,7 @@ class PostOffice:
 
     def log(self, webhook: Webhook) -> list[WebhookDelivery]:
         page = self.records.inner.deliveries(TENANT, webhook.id, before=None, limit=100)
-        return list(page.deliveries)
+        return list(page.items)
 
 
 @pytest.fixture
