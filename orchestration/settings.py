@@ -6,6 +6,7 @@ Every field is set by `PENSTOCK_` and its name in capitals; `docs/reference/sett
 
 import hashlib
 import os
+import re
 import tempfile
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -17,6 +18,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MAX_SOCKET_PATH = 100
 """Bytes; the kernel's limit is 108 with the terminating zero (unix(7)), some systems allow 104."""
+
+_HOST_NAME = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*\.?", re.IGNORECASE)
+"""Its last part is no number, which would make it an address."""
 
 
 class Settings(BaseSettings):
@@ -45,8 +49,8 @@ class Settings(BaseSettings):
     """Encrypts the secrets of webhooks in the database; a file in `data_dir` when unset and the stack is embedded."""
 
     # fetching
-    allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
-    """Comma-separated networks that may be fetched from although they are not public."""
+    allow_networks: Annotated[tuple[IPv4Network | IPv6Network | str, ...], NoDecode] = ()
+    """Comma-separated networks and names of hosts that may be fetched from although they are not public."""
     user_agent: str = "Penstock/0.1"
     fetch_connect_timeout_s: float = Field(default=5.0, gt=0)
     fetch_read_timeout_s: float = Field(default=15.0, gt=0)
@@ -117,7 +121,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split_networks(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+            return tuple(_network_or_host(part.strip()) for part in value.split(",") if part.strip())
         return value
 
     @property
@@ -172,6 +176,20 @@ class Settings(BaseSettings):
     def has_llm(self) -> bool:
         """Whether a language model is configured: by a key, or by an endpoint, which may need none."""
         return self.llm_api_key is not None or "llm_base_url" in self.model_fields_set
+
+
+def _network_or_host(text: str) -> IPv4Network | IPv6Network | str:
+    """A network, or the name of a host in lower case. Raises ValueError.
+
+    >>> _network_or_host("10.1.0.0/16"), _network_or_host("Wiki.internal")
+    (IPv4Network('10.1.0.0/16'), 'wiki.internal')
+    >>> _network_or_host("10.1.0.0/33")
+    Traceback (most recent call last):
+    ValueError: '10.1.0.0/33' does not appear to be an IPv4 or IPv6 network
+    """
+    if _HOST_NAME.fullmatch(text):
+        return text.lower().rstrip(".")
+    return ip_network(text)
 
 
 def is_loopback(host: str) -> bool:

@@ -16,6 +16,8 @@ MAX_RETRY_AFTER_S = 15 * 60.0
 DEFAULT_RATE_LIMIT_DELAY_S = 30.0
 
 _FORBIDDEN = re.compile(r"[\s\\\x00-\x20\x7f-\x9f]")
+_ASCII_HOST = re.compile(r"[a-z0-9._:-]+")
+"""What ASCII names and addresses are made of: not percent-encoded, no IPv6 zone, no other marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ def origin_of(url: str) -> Origin:
         raise Permanent("invalid_url", "The URL carries a user name or password; leave them out.")
     if not parts.hostname:
         raise Permanent("invalid_url", "The URL names no host.")
+    if parts.hostname.isascii() and not _ASCII_HOST.fullmatch(parts.hostname):
+        raise Permanent("invalid_url", "The URL's host name has characters that no host name has.")
     return Origin(parts.hostname, _port(parts))
 
 

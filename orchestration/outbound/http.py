@@ -10,7 +10,7 @@ import httpcore
 import httpx
 from w3lib.url import safe_url_string
 
-from orchestration.outbound.guard import WEB_PORTS, AddressRules, Network
+from orchestration.outbound.guard import WEB_PORTS, AddressRules, Allowed
 from orchestration.outbound.inflate import ACCEPT_ENCODING, Body
 from orchestration.outbound.network import Pace, PacedBackend, Resolve, resolve, tls_context
 from orchestration.outbound.retrying import once_more
@@ -63,7 +63,7 @@ class GuardedHttp:
     """Implements `stages.contract.Http`.
 
     - `user_agent`: sent with every request.
-    - `allow_networks`: reachable although not public, on any port; default none.
+    - `allow_networks`: networks and names of hosts that are reachable although not public, on any port; default none.
     - `allow_ports`: of public addresses; default 80 and 443.
     - `ca_file`: PEM file of further certificate authorities; default none.
     - `resolve`: `(host, port) -> addresses`, raising OSError; default the system's resolver.
@@ -74,7 +74,7 @@ class GuardedHttp:
         *,
         user_agent: str,
         limits: HttpLimits | None = None,
-        allow_networks: Sequence[Network] = (),
+        allow_networks: Sequence[Allowed] = (),
         allow_ports: frozenset[int] = WEB_PORTS,
         ca_file: str | None = None,
         resolve: Resolve = resolve,

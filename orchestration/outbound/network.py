@@ -23,7 +23,7 @@ from stages.contract import Permanent, Scope, StageError, Transient
 
 T = TypeVar("T")
 Resolve = Callable[[str, int], Sequence[Address]]
-Admit = Callable[[Sequence[Address], int], None]
+Admit = Callable[[str, Sequence[Address], int], None]
 
 SLICE_S = 0.5
 KEEPALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -74,7 +74,7 @@ class Pace:
 class PacedBackend(httpcore.NetworkBackend):
     """Opens connections for one call.
 
-    `admit(addresses, port)` decides on a host by all of its addresses, and raises to refuse it. Errors are
+    `admit(host, addresses, port)` decides on a host by all of its addresses, and raises to refuse it. Errors are
     `StageError` with `dns_failure`, `tls_failure` or what `admit` raises, or else httpcore's own.
     """
 
@@ -93,7 +93,7 @@ class PacedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         pace = self._pace.until(timeout)
         addresses = self._look_up(host, port, pace)
-        self._admit(addresses, port)
+        self._admit(host, addresses, port)
         return PacedStream(_dial(addresses, port, pace, socket_options or ()), self._pace)
 
     def connect_unix_socket(self, *_args: Any, **_options: Any) -> httpcore.NetworkStream:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpcore
 import httpx
 
-from orchestration.outbound.guard import AddressRules, Network
+from orchestration.outbound.guard import AddressRules, Allowed
 from orchestration.outbound.http import CODE_OF_ERROR, explain
 from orchestration.outbound.network import Pace, PacedBackend, Resolve, resolve, tls_context
 from orchestration.outbound.transport import PoolTransport
@@ -29,7 +29,7 @@ class GuardedPost:
     """Posts by the same rules as pages are fetched.
 
     - `user_agent`: sent with every request.
-    - `allow_networks`: reachable although not public, on any port; default none.
+    - `allow_networks`: networks and names of hosts that are reachable although not public, on any port; default none.
     - `timeout_s`: for all of a request, from name resolution to the head of the answer; default 10.
     - `ca_file`: PEM file of further certificate authorities; default none.
     - `resolve`: `(host, port) -> addresses`, raising OSError; default the system's resolver.
@@ -39,7 +39,7 @@ class GuardedPost:
         self,
         *,
         user_agent: str,
-        allow_networks: Sequence[Network] = (),
+        allow_networks: Sequence[Allowed] = (),
         timeout_s: float = TIMEOUT_S,
         ca_file: str | None = None,
         resolve: Resolve = resolve,

@@ -19,7 +19,9 @@ CODES: dict[str, Code] = {
     # fetch
     "invalid_url": Code("The URL cannot be read; give an absolute http or https URL."),
     "unsupported_scheme": Code("Only http and https URLs can be fetched."),
-    "blocked_address": Code("The URL leads to an address that is not public; an operator can allow its network."),
+    "blocked_address": Code(
+        "The URL leads to an address that is not public; an operator can allow its network or name."
+    ),
     "blocked_port": Code("The URL names a port that may not be fetched from; an operator can allow it."),
     "dns_failure": Code("The host name could not be resolved; check the spelling of the URL.", True, True),
     "connect_failed": Code("No connection to the host could be made.", True, True),

@@ -67,18 +67,25 @@ def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
         ("127.0.0.0/8", ["127.0.0.0/8"]),
         (" 127.0.0.0/8 , ::1/128,10.1.2.3,", ["127.0.0.0/8", "::1/128", "10.1.2.3/32"]),
         (",", []),
+        ("Wiki.Internal., 10.0.0.0/8, localhost", ["wiki.internal", "10.0.0.0/8", "localhost"]),
     ],
 )
 def test_networks_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch, value: str, networks: list[str]) -> None:
     monkeypatch.setenv("PENSTOCK_ALLOW_NETWORKS", value)
-    assert Settings().allow_networks == tuple(ip_network(network) for network in networks)
+    assert Settings().allow_networks == tuple(
+        ip_network(network) if "/" in network else network for network in networks
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("ALLOW_NETWORKS", "10.0.0.1/8"),
-        ("ALLOW_NETWORKS", "localhost"),
+        ("ALLOW_NETWORKS", "wiki.internal:8080"),
+        ("ALLOW_NETWORKS", "https://wiki.internal"),
+        ("ALLOW_NETWORKS", "*.internal"),
+        ("ALLOW_NETWORKS", "10.0.0.256"),
+        ("ALLOW_NETWORKS", "0x7f.0x1"),
         ("API_PORT", "65536"),
         ("API_PORT", "http"),
         ("FETCH_TOTAL_TIMEOUT_S", "0"),

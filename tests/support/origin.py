@@ -125,6 +125,10 @@ class Origin:
         with self._lock:
             return self._hits[path]
 
+    def all_hits(self) -> int:
+        with self._lock:
+            return len(self._requests)
+
     def requests(self, path: str) -> list[Seen]:
         with self._lock:
             return [seen for seen in self._requests if seen.path == path]
