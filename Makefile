@@ -49,6 +49,10 @@ test-full: check ## All checks and tests, the long ones too, the acceptance test
 bench: setup ## Jobs per second against bare Celery
 	$(BIN)/python -m tests.benchmarks.throughput
 
+.PHONY: bench-summaries
+bench-summaries: setup ## ROUGE of summaries without a language model: DATA=file-or-folder
+	@$(BIN)/python -m tests.benchmarks.summaries "$(DATA)"
+
 .PHONY: chaos
 chaos: setup ## Break everything at random under load, then judge: MINUTES=30 SEED=1
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)

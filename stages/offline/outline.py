@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stages.contract import Article
-from stages.offline.scripts import count_unspaced
+from stages.offline.scripts import count_letters, count_words
 from stages.offline.sentences import split_sentences
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+)$", re.MULTILINE)
@@ -16,12 +16,9 @@ _ENDS_LIKE_SENTENCE = re.compile(r"[.!?…。！？｡．؟۔।॥։።។:：]
 _SEPARATOR = re.compile(r"\s(?:[|›»>·•/]|::)\s")
 _SPACE = re.compile(r"\s+")
 _MARKER = re.compile(r"^(?:[-*•·▪–]|\d{1,2}[.)])\s+")
-_LETTER = re.compile(r"[^\W\d_]")
 _WRAPPED_CHARS = range(50, 101)
 _FEWEST_WORDS = 4
 _FEWEST_WORDS_UNENDED = 12
-_CHARS_A_WORD = 2.5
-"""Of scripts without spaces: how many characters count as one word."""
 _LEAST_LETTERS = 0.55
 
 
@@ -113,12 +110,7 @@ def _code_lines(markdown: str) -> frozenset[str]:
 
 
 def _is_prose(line: str) -> bool:
-    if len(_SEPARATOR.findall(line)) > 1 or len(_LETTER.findall(line)) < len(line) * _LEAST_LETTERS:
+    if len(_SEPARATOR.findall(line)) > 1 or count_letters(line) < len(line) * _LEAST_LETTERS:
         return False
     fewest = _FEWEST_WORDS if _ENDS_LIKE_SENTENCE.search(line) else _FEWEST_WORDS_UNENDED
-    return _count_words(line) >= fewest
-
-
-def _count_words(line: str) -> float:
-    unspaced = count_unspaced(line)
-    return len(line.split()) if unspaced * 2 < len(line) else unspaced / _CHARS_A_WORD
+    return count_words(line) >= fewest

@@ -3,20 +3,19 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
 from stages.offline.lexrank import Vector, centrality, cosine, tf_idf
 from stages.offline.outline import Outline, Sentence
-from stages.offline.scripts import is_unspaced
+from stages.offline.scripts import count_words, is_unspaced
 from stages.offline.stopwords import LINKING_STARTS, LINKING_WORDS, stopwords_for
 from stages.offline.tokens import terms
 
-_CENTRALITY_WEIGHT = 0.55
-_POSITION_WEIGHT = 0.30
-_TITLE_WEIGHT = 0.15
-_REDUNDANCY_WEIGHT = 0.6
+_CENTRALITY_WEIGHT = 0.3
+_POSITION_WEIGHT = 0.5
+_TITLE_WEIGHT = 0.2
+_REDUNDANCY_WEIGHT = 0.3
 _SAMPLE_SENTENCES = 2_000
-_PARAGRAPH_BONUS = 0.15
 
 _DIRECT_SPEECH = 0.75
 _QUESTION = 0.7
@@ -54,21 +53,39 @@ def rank(outline: Outline, title: str | None, language: str | None) -> list[Rank
     ]
 
 
-def pick(ranked: Sequence[Ranked], count: int, avoiding: Sequence[Ranked] = ()) -> list[Ranked]:
+def pick(
+    ranked: Sequence[Ranked],
+    count: int,
+    *,
+    avoiding: Sequence[Ranked] = (),
+    max_words: float = inf,
+    least_share: float = -inf,
+) -> list[Ranked]:
     """The best `count` sentences in the order of the text; each pays for what it repeats of those before it.
 
-    Maximal marginal relevance (J. Carbonell, J. Goldstein, 1998). `avoiding` are sentences already told elsewhere.
+    Maximal marginal relevance (J. Carbonell, J. Goldstein, 1998).
+
+    - `avoiding`: sentences already told elsewhere.
+    - `max_words`: beyond the first, a sentence with which all would have more words is passed over.
+    - `least_share`: of the first one's worth that a third and further ones have to add; or else fewer are picked.
     """
-    left = {item.sentence.index: item for item in ranked}
-    repeated = {item.sentence.index: _nearest(item, avoiding) for item in ranked}
-    for told in avoiding:
-        left.pop(told.sentence.index, None)
+    told = {item.sentence.index for item in avoiding}
+    left = {item.sentence.index: item for item in ranked if item.sentence.index not in told}
+    worth = {index: item.score - _REDUNDANCY_WEIGHT * _nearest(item, avoiding) for index, item in left.items()}
+    floor = least_share * max(worth.values(), default=0.0)
     chosen: list[Ranked] = []
+    room = max_words
     while left and len(chosen) < count:
-        best = max(left.values(), key=lambda item: item.score - _REDUNDANCY_WEIGHT * repeated[item.sentence.index])
-        chosen.append(left.pop(best.sentence.index))
+        best = left.pop(max(left, key=worth.__getitem__))
+        if len(chosen) > 1 and worth[best.sentence.index] < floor:
+            break
+        size = count_words(best.sentence.text)
+        if chosen and size > room:
+            continue
+        chosen.append(best)
+        room -= size
         for index, item in left.items():
-            repeated[index] = max(repeated[index], cosine(item.vector, best.vector))
+            worth[index] = min(worth[index], item.score - _REDUNDANCY_WEIGHT * cosine(item.vector, best.vector))
     return sorted(chosen, key=lambda item: item.sentence.index)
 
 
@@ -91,9 +108,8 @@ def _score(sentence: Sentence, central: float, title_likeness: float) -> float:
 
 
 def _position(sentence: Sentence) -> float:
-    """Articles say what they are about at the start, and paragraphs too; 1 for the first sentence, falling."""
-    lead = 1 / sqrt(1 + sentence.index)
-    return min(1.0, lead + (_PARAGRAPH_BONUS if sentence.opens_paragraph else 0.0))
+    """Articles say what they are about at the start; 1 for the first sentence, falling."""
+    return 1 / sqrt(1 + sentence.index)
 
 
 def _form(text: str) -> float:

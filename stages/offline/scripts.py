@@ -10,8 +10,11 @@ SOUTHEAST = f"{THAI}\u0e80-\u0ecf\u1000-\u1049\u1050-\u109f\u1780-\u17d3"
 """Thai, Lao, Burmese and Khmer."""
 UNSPACED = f"{HAN}{HIRAGANA}{KATAKANA}{SOUTHEAST}"
 
+_CHARS_A_WORD = 2.5
+"""Of scripts without spaces: how many characters say as much as one word."""
+
 _UNSPACED = re.compile(f"[{UNSPACED}]")
-_LETTER = re.compile(r"[^\W\d_]")
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 
 def count_unspaced(text: str) -> int:
@@ -20,7 +23,26 @@ def count_unspaced(text: str) -> int:
     >>> count_unspaced("東京 tower")
     2
     """
-    return len(_UNSPACED.findall(text))
+    return 0 if text.isascii() else len(_UNSPACED.findall(text))
+
+
+def count_letters(text: str) -> int:
+    """How many characters are letters.
+
+    >>> count_letters("3 locks, 水門")
+    7
+    """
+    return sum(map(len, _LETTERS.findall(text)))
+
+
+def count_words(text: str) -> float:
+    """How long a text is in words; a share of the characters in scripts that put no spaces between them.
+
+    >>> count_words("Locks lift boats."), count_words("水門は四つ")
+    (3, 2.0)
+    """
+    unspaced = count_unspaced(text)
+    return len(text.split()) if unspaced * 2 < len(text) else unspaced / _CHARS_A_WORD
 
 
 def is_unspaced(text: str) -> bool:
@@ -29,4 +51,4 @@ def is_unspaced(text: str) -> bool:
     >>> is_unspaced("水素を安く貯める"), is_unspaced("Hydrogen is stored cheaply"), is_unspaced("수소를 저장한다")
     (True, False, False)
     """
-    return count_unspaced(text) * 2 > len(_LETTER.findall(text))
+    return count_unspaced(text) * 2 > count_letters(text)

@@ -40,11 +40,16 @@ _THAI_SPACE = re.compile(rf"(?<=[{THAI}])\s+(?=[{THAI}])")
 
 
 def split_sentences(paragraph: str, language: str | None = None) -> list[str]:
-    """The sentences of a paragraph, in order and as written. `language` is an ISO 639-1 code; it decides about
-    ordinals and about what may follow an abbreviation. Text that never ends a sentence is cut at pauses. >>>
-    split_sentences("Dr. J. R. Hall paid 3.5 million. Was it enough? “No!” she said.") ['Dr. J. R. Hall paid 3.5
-    million.', 'Was it enough?', '“No!” she said.'] >>> split_sentences("水素を貯める。「本当か。」と聞いた。")
-    ['水素を貯める。', '「本当か。」と聞いた。']"""
+    """The sentences of a paragraph, in order and as written.
+
+    `language` is an ISO 639-1 code; it decides about ordinals and about what may follow an abbreviation. Text that
+    never ends a sentence is cut at pauses.
+
+    >>> split_sentences("Dr. J. R. Hall paid 3.5 million. Was it enough? “No!” she said.")
+    ['Dr. J. R. Hall paid 3.5 million.', 'Was it enough?', '“No!” she said.']
+    >>> split_sentences("水素を貯める。「本当か。」と聞いた。")
+    ['水素を貯める。', '「本当か。」と聞いた。']
+    """
     if _THAI_SPACE.search(paragraph) and is_unspaced(paragraph):
         return _split_thai(paragraph)
     return [piece for sentence in _split_at_stops(paragraph, language) for piece in _cut_runaway(sentence)]

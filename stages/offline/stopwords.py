@@ -149,6 +149,9 @@ LINKING_STARTS = (
 
 
 def stopwords_for(language: str | None) -> frozenset[str]:
-    """The list for a language; for an unknown one, all lists together. >>> "und" in stopwords_for("de"), "und"
-    in stopwords_for("en"), "und" in stopwords_for(None) (True, False, True)"""
+    """The list for a language; for an unknown one, all lists together.
+
+    >>> "und" in stopwords_for("de"), "und" in stopwords_for("en"), "und" in stopwords_for(None)
+    (True, False, True)
+    """
     return STOPWORDS.get((language or "")[:2].lower(), _ANY_LANGUAGE)

@@ -12,6 +12,10 @@ from stages.offline.scripts import is_unspaced
 from stages.offline.tokens import stem
 
 _OVERVIEW_SENTENCES = 3
+_OVERVIEW_WORDS = 50
+"""Three sentences of ordinary length. A description that people write has half of that, so longer ones only dilute."""
+_WORTHY_SHARE = 0.5
+"""What a third sentence has to add to the overview, as a share of what the best one says."""
 _KEY_POINTS = 5
 _ONE_POINT_IN = 3
 _SECTION_SENTENCES = 2
@@ -31,7 +35,7 @@ class ExtractiveSummary:
         self._article = article
         self._outline = read_outline(article)
         self._ranked = rank(self._outline, article.title, article.language)
-        self._overview = pick(self._ranked, min(_OVERVIEW_SENTENCES, (len(self._ranked) + 1) // 2))
+        self._overview = _pick_overview(self._ranked)
 
     @property
     def overview(self) -> str:
@@ -73,6 +77,12 @@ class ExtractiveSummary:
         fresh = (phrase for phrase in phrases if stem(phrase) not in taken)
         heading = next(fresh, part[0].sentence.text[:40])
         return heading[:1].upper() + heading[1:]
+
+
+def _pick_overview(ranked: Sequence[Ranked]) -> list[Ranked]:
+    """Up to three sentences, no more than half of them all, and a third one only where it adds enough."""
+    most = min(_OVERVIEW_SENTENCES, (len(ranked) + 1) // 2)
+    return pick(ranked, most, max_words=_OVERVIEW_WORDS, least_share=_WORTHY_SHARE)
 
 
 def _stretches(ranked: Sequence[Ranked]) -> list[Sequence[Ranked]]:

@@ -47,7 +47,7 @@ def test_a_quick_extract_is_about_three_sentences_of_the_text_in_order(passage: 
     assert summary.text.startswith(passage.lead)
     assert summary.text != sentences
     places = _places_of_sentences(summary.text, passage.article.text)
-    assert len(places) == 3
+    assert len(places) in (2, 3)
     assert places == sorted(places)
     assert (summary.method, summary.model, summary.usage, summary.language) == (
         "extractive",

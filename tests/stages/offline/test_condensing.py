@@ -16,7 +16,7 @@ CHAPTERS = [
 BOOK = make_article("\n\n".join(CHAPTERS))
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(min_value=200, max_value=40_000))
 def test_the_result_fits_and_keeps_sentences_whole_and_in_order(max_chars: int) -> None:
     condensed = condense(BOOK, max_chars)

@@ -51,6 +51,29 @@ def test_what_was_told_elsewhere_is_not_picked() -> None:
     assert told[0] not in rest
 
 
+def test_a_sentence_that_would_make_it_too_long_is_passed_over() -> None:
+    short, long, other = (
+        "The lock lifts boats of all kinds by three metres.",
+        "Salmon climb a ladder of forty steps that the county built beside it in the summer of last year.",
+        "Farmers upstream of the weir fear floods.",
+    )
+    ranked = rank(read_outline(make_article(f"{short} {long} {other}", title="Lock lifts boats")), short, "en")
+    assert [item.sentence.text for item in pick(ranked, 2)] == [short, long]
+    assert [item.sentence.text for item in pick(ranked, 2, max_words=18)] == [short, other]
+
+
+def test_one_long_sentence_is_better_than_none() -> None:
+    ranked = rank(read_outline(make_article("The lock lifts boats by three metres.")), None, "en")
+    assert len(pick(ranked, 3, max_words=2)) == 1
+
+
+def test_nothing_is_picked_that_adds_too_little() -> None:
+    text = "The lock lifts boats by three metres. The lock lifts boats by three metres. Is it so?"
+    ranked = rank(read_outline(make_article(text, title="Boats in the lock")), "Boats in the lock", "en")
+    assert len(pick(ranked, 3)) == 3
+    assert len(pick(ranked, 3, least_share=0.8)) == 2
+
+
 def scores(text: str, *, title: str | None = None, markdown: str | None = None) -> dict[str, float]:
     outline = read_outline(make_article(text, title=title, markdown=markdown))
     return {item.sentence.text: item.score for item in rank(outline, title, "en")}
