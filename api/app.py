@@ -22,6 +22,7 @@ from api.routes import (
     runs,
     schedules,
     uploads,
+    usage,
     webhooks,
 )
 from api.security_headers import SecurityHeaders
@@ -39,6 +40,7 @@ ROUTES = (
     bulk,
     batches,
     schedules,
+    usage,
     webhooks,
     queues,
     breakers,

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from api.criteria import Criteria, States
 from api.fields import Metadata, Moment, Tags, Text, encodable
+from api.schemas_usage import UsageView
 from orchestration.submit import Submission
 from pipeline.composition import MAX_STAGES
 from pipeline.definition import DEFAULT_PIPELINE
@@ -177,6 +178,7 @@ class AttemptView(BaseModel):
     duration_s: float | None
     outcome: str | None
     error: ErrorView | None
+    usage: UsageView | None = Field(description="What it cost to ask a language model; null where it asked none.")
 
     @classmethod
     def of(cls, attempt: Attempt) -> Self:
@@ -187,6 +189,7 @@ class AttemptView(BaseModel):
             duration_s=attempt.duration_s,
             outcome=attempt.outcome,
             error=ErrorView.of(attempt.error),
+            usage=UsageView.unless_none(attempt.spent),
         )
 
 
@@ -255,6 +258,7 @@ class JobView(JobSummary):
     discarded_at: datetime | None = Field(description="When this failed job was taken off the dead letters.")
     result_url: str | None = Field(description="Where the result is, once there is one.")
     stages: list[StageView]
+    usage: UsageView | None = Field(description="What language models cost in all runs; null where none was asked.")
 
     @classmethod
     def of(cls, job: Job, *, run: int | None = None) -> Self:
@@ -270,6 +274,7 @@ class JobView(JobSummary):
             discarded_at=job.discarded_at,
             result_url=result_url(job.id, run) if job.state is JobState.SUCCEEDED else None,
             stages=[StageView.of(stage) for stage in job.stages],
+            usage=UsageView.unless_none(job.spent),
         )
 
 

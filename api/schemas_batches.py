@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from api.criteria import States
 from api.fields import Text
 from api.schemas import ErrorView, JobRequest, PageQuery
+from api.schemas_usage import UsageView
 from pipeline.batches import Batch, BatchState, Rejection
 from pipeline.job import JobState, Lane
 from pipeline.pages import Page
@@ -111,6 +112,7 @@ class BatchSummary(BaseModel):
     created_at: datetime
     received_at: datetime | None = Field(description="When its last item was received.")
     cancelled_at: datetime | None
+    usage: UsageView | None = Field(description="What language models cost; null where none was asked.")
     url: str
 
     @classmethod
@@ -184,5 +186,6 @@ def _common(batch: Batch, now: datetime) -> dict[str, Any]:
         "created_at": batch.created_at,
         "received_at": batch.sealed_at,
         "cancelled_at": batch.cancelled_at,
+        "usage": UsageView.unless_none(batch.spent),
         "url": batch_url(batch.id),
     }

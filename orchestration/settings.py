@@ -16,6 +16,8 @@ import platformdirs
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from orchestration.outbound.prices import Prices, parse_prices
+
 MAX_SOCKET_PATH = 100
 """Bytes; the kernel's limit is 108 with the terminating zero (unix(7)), some systems allow 104."""
 
@@ -72,6 +74,8 @@ class Settings(BaseSettings):
     llm_model: str = "gpt-4.1-mini"
     llm_max_input_chars: int = Field(default=48_000, ge=2_000)
     """Longer articles are condensed to this before the model reads them."""
+    llm_prices: Annotated[Prices, NoDecode] = Field(default_factory=Prices)
+    """What models cost, as JSON or as the name of a file with it; a model without a price costs tokens only."""
 
     # breakers
     breaker_fail_max: int = Field(default=5, ge=1)
@@ -116,6 +120,13 @@ class Settings(BaseSettings):
     """Whether requests need a key; `auto`: unless the API can be reached from this machine only."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("llm_prices", mode="before")
+    @classmethod
+    def _read_prices(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return parse_prices(value)
+        return value
 
     @field_validator("allow_networks", mode="before")
     @classmethod

@@ -22,6 +22,7 @@ from orchestration.outbound.breakers_overview import BreakerDesk
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
 from orchestration.outbound.llm import OpenAiChat
+from orchestration.outbound.llm_desk import LlmDesk
 from orchestration.outbound.post import GuardedPost
 from orchestration.queues import Queues, answering, queues_of
 from orchestration.retention import Retirement
@@ -245,7 +246,7 @@ class Wiring:
             leases=self.leases,
             breakers=self.breakers,
             announcer=self.announcer,
-            outbound=Outbound(http=self._http(), llm=self.llm(), isolate=self.isolation),
+            outbound=Outbound(http=self._http(), llm=self._llm_desk(), isolate=self.isolation),
             clock=self.clock,
             random=self.random,
         )
@@ -261,6 +262,10 @@ class Wiring:
             max_decoded_bytes=settings.fetch_max_decoded_bytes,
         )
         return GuardedHttp(user_agent=settings.user_agent, limits=limits, allow_networks=settings.allow_networks)
+
+    def _llm_desk(self) -> LlmDesk | None:
+        endpoint = self.llm()
+        return None if endpoint is None else LlmDesk(endpoint, self.settings.llm_prices)
 
     def llm(self) -> OpenAiChat | None:
         """Asks the language model; None where none is configured. Raises `ValueError` for a key that none can be."""

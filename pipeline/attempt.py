@@ -17,6 +17,7 @@ from pipeline.ids import Claim, Delivery, Hold, StageKey
 from pipeline.job import Grant, JobError, Refusal, Refused
 from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Returned, Stale, Superseded, judge
 from pipeline.ports import Breakers, Finished, Leases, Outbound, Payloads, Records
+from pipeline.spending import Caller
 from stages.contract import CODES, CancelToken, Clock, JobFacts, Payload, Scope, Source, Tools
 from stages.contract.errors import Cancelled as JobCancelled
 
@@ -70,11 +71,12 @@ def attempt(key: StageKey, services: Services, delivery: Delivery = UNTOLD) -> O
 def _hold(granted: Grant, services: Services) -> Outcome:
     """Do the work and record how it ended, while the claim is kept."""
     hold = Hold(granted.key, granted.epoch)
+    caller = Caller(granted.tenant_id, hold)
     token = CancelToken()
     started = services.clock.monotonic()
     with services.leases.holding(hold, token):
-        outcome = _perform(granted, services, token)
-        ended = Finished(services.clock.now(), services.clock.monotonic() - started)
+        outcome = _perform(granted, services, token, caller)
+        ended = Finished(services.clock.now(), services.clock.monotonic() - started, caller.spending)
         return _insist(lambda: _record(hold, outcome, ended, services.records), token)
 
 
@@ -104,14 +106,14 @@ def _refused(refused: Refused) -> Outcome:
             return Superseded()
 
 
-def _perform(grant: Grant, services: Services, token: CancelToken) -> Outcome:
+def _perform(grant: Grant, services: Services, token: CancelToken, caller: Caller) -> Outcome:
     """Do the work and say how it ended."""
     try:
         stage = services.catalog.stage(grant.key.stage)
     except UnknownStage as error:
         return Dead(JobError("unknown_stage", str(error), grant.key.stage), spends=False)
     try:
-        return Done(_output(stage, grant, services, token))
+        return Done(_output(stage, grant, services, token, caller))
     except Exception as error:
         if isinstance(error, JobCancelled) and token.is_for_now:
             return Again(0.0, JobError("worker_stopped", CODES["worker_stopped"].meaning, grant.key.stage))
@@ -129,8 +131,8 @@ def _put_aside(key: str, grant: Grant, payloads: Payloads) -> None:
                 payloads.quarantine(claim)
 
 
-def _output(stage: AnyStage, grant: Grant, services: Services, token: CancelToken) -> Claim:
-    tools = _tools(stage, grant, services, token)
+def _output(stage: AnyStage, grant: Grant, services: Services, token: CancelToken, caller: Caller) -> Claim:
+    tools = _tools(stage, grant, services, token, caller)
     payload = _input(grant, services.payloads)
     dependency = stage.guard(payload, tools)
     if dependency is None:
@@ -159,11 +161,12 @@ def _input(grant: Grant, payloads: Payloads) -> Payload:
     return Source(url=source.url, body=body, content_type=source.content_type, name=source.name)
 
 
-def _tools(stage: AnyStage, grant: Grant, services: Services, token: CancelToken) -> Tools:
+def _tools(stage: AnyStage, grant: Grant, services: Services, token: CancelToken, caller: Caller) -> Tools:
+    models = services.outbound.llm
     deadline = services.clock.monotonic() + stage.time_limit_s
     return Tools(
         http=services.outbound.http,
-        llm=services.outbound.llm,
+        llm=None if models is None else models.on_behalf_of(caller),
         isolate=services.outbound.isolate,
         clock=services.clock,
         random=services.random,
@@ -194,5 +197,11 @@ def _record(hold: Hold, outcome: Outcome, ended: Finished, records: Records) -> 
         case Returned(error, claim_key):
             kept = records.lose_input(hold, error, claim_key=claim_key, ended=ended)
         case _:
+            _spend(hold, ended, records)
             return outcome
     return outcome if kept else Stale(hold.epoch)
+
+
+def _spend(hold: Hold, ended: Finished, records: Records) -> None:
+    if ended.spending is not None:
+        records.spend(hold, ended.spending, ended.at)

@@ -19,6 +19,7 @@ from pipeline.bulk import BulkRecords
 from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, JobState, NewJob
 from pipeline.pages import Page
+from pipeline.spending import NOTHING, Spent
 
 MAX_ITEMS = 10_000
 SHOWN_REJECTIONS = 100
@@ -101,6 +102,8 @@ class Batch:
     is_cancelling: bool
     """Whether there may be jobs to cancel still."""
     counts: Mapping[JobState, int]
+    spent: Spent = NOTHING
+    """On language models by those of its jobs that are kept still."""
 
     @property
     def accepted(self) -> int:

@@ -17,6 +17,7 @@ from enum import IntEnum, StrEnum
 from pipeline.errors import IllegalTransition
 from pipeline.ids import Claim, StageKey
 from pipeline.likeness import likeness
+from pipeline.spending import NOTHING, Spent
 from pipeline.terms import JobTerms
 from stages.contract import CODES, Options
 
@@ -216,6 +217,8 @@ class Attempt:
     """
     duration_s: float | None = None
     error: JobError | None = None
+    spent: Spent = NOTHING
+    """On language models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +281,8 @@ class Job:
     batch_id: str | None = None
     batch_index: int | None = None
     """Which item of its batch it is, from 0."""
+    spent: Spent = NOTHING
+    """On language models in all of its runs; nothing in listings."""
 
     @property
     def current_stage(self) -> StageRecord | None:

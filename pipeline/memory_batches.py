@@ -24,6 +24,7 @@ from pipeline.memory_jobs import KeptJob, new_job, new_stage
 from pipeline.memory_runs import MemoryRuns
 from pipeline.memory_webhooks import MemoryWebhooks
 from pipeline.pages import Page, newest
+from pipeline.spending import total
 from stages.contract import Clock
 
 
@@ -167,7 +168,9 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
         return [kept for kept in self._kept.values() if kept.job.batch_id == batch_id]
 
     def _counted(self, batch: Batch) -> Batch:
-        return replace(batch, counts=dict(Counter(kept.job.state for kept in self._of_batch(batch.id))))
+        kept_jobs = self._of_batch(batch.id)
+        counts = Counter(kept.job.state for kept in kept_jobs)
+        return replace(batch, counts=dict(counts), spent=total(kept.spent for kept in kept_jobs))
 
     def _at_work(self, batch: Batch) -> BatchAtWork:
         in_flight = self._counted(batch).unended - len(self._held_jobs[batch.id])

@@ -25,6 +25,7 @@ from pipeline.job import (
 )
 from pipeline.ports import Finished
 from pipeline.runs import RunOrigin
+from pipeline.spending import Spent, total
 from pipeline.verdicts import deadline_exceeded
 
 MAX_DOUBLINGS = 6
@@ -68,6 +69,9 @@ class KeptStage:
     def end_try(self, outcome: str, ended: Finished, error: JobError | None = None) -> None:
         latest = replace(self.tries[-1], finished_at=ended.at, outcome=outcome, duration_s=ended.duration_s)
         self.tries[-1] = replace(latest, error=error)
+
+    def add_spent(self, epoch: int, spent: Spent) -> None:
+        self.tries = [replace(each, spent=each.spent + spent) if each.epoch == epoch else each for each in self.tries]
 
     def cut_off(self, outcome: str, at: datetime, error: JobError | None = None) -> None:
         if self.tries and self.tries[-1].outcome is None:
@@ -117,6 +121,10 @@ class KeptJob:
     def producer(self, claim_key: str, consumer: KeptStage) -> KeptStage | None:
         before = (stage for stage in self.stages if stage.record.position < consumer.record.position)
         return next((stage for stage in before if stage.record.claim and stage.record.claim.key == claim_key), None)
+
+    @property
+    def spent(self) -> Spent:
+        return total(attempt.spent for run in self.runs for stage in run.stages for attempt in stage.tries)
 
     def become(self, target: JobState, **changes: Any) -> None:
         if self.job.state not in job_sources(target):

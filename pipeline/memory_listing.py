@@ -8,13 +8,13 @@ from datetime import datetime
 from pipeline.errors import JobFinished, JobUnfinished
 from pipeline.job import FIRST_RUN, PLACES, Job, JobState
 from pipeline.memory_jobs import KeptJob
-from pipeline.memory_store import MemoryStore
+from pipeline.memory_spending import MemorySpending
 from pipeline.pages import Page, newest
 from pipeline.ports import JobFilter, Tally
 from pipeline.urls import host_of, searched_form
 
 
-class MemoryListing(MemoryStore):
+class MemoryListing(MemorySpending):
     """Listing, counting and discarding jobs."""
 
     def jobs(self, tenant_id: str, where: JobFilter, *, before: str | None, limit: int) -> Page[Job]:
@@ -24,11 +24,12 @@ class MemoryListing(MemoryStore):
     def tally(self) -> Tally:
         """Count what is worth an alarm."""
         with self._lock:
-            jobs = [kept.job for kept in self._kept.values()]
+            jobs, spent = [kept.job for kept in self._kept.values()], self._spent_by_model()
         dead = [job for job in jobs if job.state is JobState.FAILED and job.discarded_at is None]
         return Tally(
             unfinished=Counter(job.state for job in jobs if not job.state.is_terminal),
             dead_letters=Counter((job.error.code, job.error.stage or "") for job in dead if job.error is not None),
+            spent=spent,
         )
 
     def done_before(self, tenant_id: str, likeness: str, since: datetime) -> Job | None:

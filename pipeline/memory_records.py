@@ -105,6 +105,7 @@ class MemoryRecords(
     def complete(self, hold: Hold, claim: Claim, ended: Finished) -> bool:
         """Record a stage's output and make the next stage ready."""
         with self._lock:
+            self._spend(hold, ended)
             stage = self._held_by_writer(hold)
             if stage is None:
                 return False
@@ -118,6 +119,7 @@ class MemoryRecords(
     def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:
         """Give a stage back to be tried again after a delay."""
         with self._lock:
+            self._spend(hold, ended)
             stage = self._held_by_writer(hold)
             if stage is None:
                 return False
@@ -132,6 +134,7 @@ class MemoryRecords(
     def fail(self, hold: Hold, error: JobError, *, spends: bool, ended: Finished) -> bool:
         """Fail a stage and with it run and job."""
         with self._lock:
+            self._spend(hold, ended)
             stage = self._held_by_writer(hold)
             if stage is None:
                 return False
@@ -144,6 +147,7 @@ class MemoryRecords(
     def lose_input(self, hold: Hold, error: JobError, *, claim_key: str, ended: Finished) -> bool:
         """Run the stage again whose output is lost, once."""
         with self._lock:
+            self._spend(hold, ended)
             stage = self._held_by_writer(hold)
             if stage is None:
                 return False

@@ -36,9 +36,9 @@ class MemoryRuns(MemoryKeys):
             if kept is None:
                 return None
             if run is None or run == kept.job.run:
-                return kept.seen()
+                return replace(kept.seen(), spent=kept.spent)
             past = [earlier.seen() for earlier in kept.past if earlier.job.run == run]
-            return replace(past[0], source=kept.job.source, discarded_at=None) if past else None
+            return replace(past[0], source=kept.job.source, discarded_at=None, spent=kept.spent) if past else None
 
     def runs(self, tenant_id: str, job_id: str) -> tuple[RunSummary, ...]:
         """All runs of a job in order."""

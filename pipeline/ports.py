@@ -12,6 +12,7 @@ from pipeline.job import Grant, Job, JobError, JobState, Lane, NewJob, Refused, 
 from pipeline.pages import Page
 from pipeline.queues import QueueRecords
 from pipeline.runs import NewRun, RunSummary
+from pipeline.spending import Caller, Spending, SpendingRecords, Spent
 from stages.contract import CancelToken, Http, Isolate, Llm
 
 
@@ -21,6 +22,8 @@ class Finished:
 
     at: datetime
     duration_s: float
+    spending: Spending | None = None
+    """On language models; recorded even where the outcome is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Tally:
     unfinished: Mapping[JobState, int]
     dead_letters: Mapping[tuple[str, str], int]
     """By the code and the stage of the error."""
+    spent: Mapping[str, Spent]
+    """On language models since the beginning, by model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Retention:
         return self.results_s if state is JobState.SUCCEEDED else self.dead_letters_s
 
 
-class Records(QueueRecords, Protocol):
+class Records(QueueRecords, SpendingRecords, Protocol):
     """The truth about jobs. Every write compares before it sets.
 
     Each method is one transaction, `expire` one for each job. Leases and due times are kept on the record's own
@@ -346,10 +351,17 @@ class Breakers(Protocol):
         """Raise `Postponed` while the breaker is open; count errors that blame the dependency."""
 
 
+class LanguageModels(Protocol):
+    """Asks the language model, and counts what that costs."""
+
+    def on_behalf_of(self, caller: Caller) -> Llm:
+        """A model for one attempt. What it costs is added to the caller's meter, also where the answer is no good."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outbound:
     """The adapters that stages reach the world through."""
 
     http: Http
-    llm: Llm | None
+    llm: LanguageModels | None
     isolate: Isolate

@@ -13,6 +13,7 @@ from api.cli.keys import keys
 from api.cli.letters import letters
 from api.cli.operation import breakers, queues, workers
 from api.cli.schedule import schedule
+from api.cli.usage import usage
 from pipeline.job import Lane
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app.add_typer(jobs)
 app.add_typer(batch)
 app.add_typer(schedule)
 app.add_typer(letters)
+app.add_typer(usage)
 app.add_typer(keys)
 app.add_typer(queues)
 app.add_typer(breakers)

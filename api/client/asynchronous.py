@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
+from datetime import date
 from random import Random
 from typing import Self, TypeVar, Unpack
 
@@ -24,6 +25,7 @@ from api.schemas import MAX_PAGE, JobSummary, JobView, RerunAccepted, Submitted
 from api.schemas_batches import BatchResult, BatchSummary, BatchView
 from api.schemas_bulk import BulkActionView
 from api.schemas_events import StreamEvent
+from api.schemas_usage import Groups, UsageReport
 from pipeline.job import Lane
 from stages.contract import Clock, Document, Processing
 
@@ -133,6 +135,10 @@ class AsyncPenstock(AsyncSchedules):
     async def cancel(self, job_id: str) -> JobView:
         """See `Penstock.cancel`."""
         return await self._call(calls.cancel(job_id))
+
+    async def usage(self, first: date | None = None, last: date | None = None, *, by: Groups = "day") -> UsageReport:
+        """See `Penstock.usage`."""
+        return await self._call(calls.usage(first, last, by))
 
     async def retry(self, job_id: str) -> RerunAccepted:
         """See `Penstock.retry`."""

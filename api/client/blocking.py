@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import date
 from random import Random
 from typing import Self, TypeVar, Unpack
 
@@ -24,6 +25,7 @@ from api.schemas import MAX_PAGE, JobSummary, JobView, RerunAccepted, Submitted
 from api.schemas_batches import BatchResult, BatchSummary, BatchView
 from api.schemas_bulk import BulkActionView
 from api.schemas_events import StreamEvent
+from api.schemas_usage import Groups, UsageReport
 from pipeline.job import Lane
 from stages.contract import Clock, Document, Processing
 
@@ -148,6 +150,10 @@ class Penstock(Schedules):
     def cancel(self, job_id: str) -> JobView:
         """Cancel a job that has not ended. Raises `JobFinished`."""
         return self._call(calls.cancel(job_id))
+
+    def usage(self, first: date | None = None, last: date | None = None, *, by: Groups = "day") -> UsageReport:
+        """What language models cost, by day (UTC) or by model: of the last month unless other days are given."""
+        return self._call(calls.usage(first, last, by))
 
     def retry(self, job_id: str) -> RerunAccepted:
         """Continue a failed or cancelled job where it stopped.

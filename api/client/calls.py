@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any, BinaryIO, Generic, TypedDict, TypeVar
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from api.schemas import JobPage, JobView, RerunAccepted, Submitted, job_url, res
 from api.schemas_batches import BATCHES, BatchList, BatchView, batch_url
 from api.schemas_bulk import BulkActionView
 from api.schemas_runs import ReplayRequest
+from api.schemas_usage import USAGE, Groups, UsageReport
 from pipeline.job import JobState, Lane
 from stages.contract import Document, Options, Processing
 
@@ -200,6 +201,12 @@ def cancel_batch(batch_id: str) -> Call[BatchView]:
 def retry_failed(batch_id: str) -> Call[BulkActionView]:
     """Continue what has failed of a batch. A second action would find it running."""
     return Call("POST", f"{batch_url(quoted(batch_id))}/retry-failed", answered(BulkActionView))
+
+
+def usage(first: date | None, last: date | None, by: Groups) -> Call[UsageReport]:
+    """What was spent on language models."""
+    days = {"from": first and first.isoformat(), "to": last and last.isoformat()}
+    return Call("GET", USAGE, answered(UsageReport), params=_given({**days, "by": by}))
 
 
 def results_url(batch_id: str) -> str:

@@ -5,7 +5,7 @@ while it reads the prompt, so streaming would not end a call sooner. Instead the
 or the deadline closes it within half a second, and these servers then stop generating.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,12 +16,14 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from orchestration.outbound.guard import anywhere
+from orchestration.outbound.llm_exchange import Ask, Exchange
 from orchestration.outbound.network import Pace, PacedBackend, tls_context
 from orchestration.outbound.retrying import once_more
 from orchestration.outbound.transport import PoolTransport
-from stages.contract import CODES, Cancelled, Completion, Message, Permanent, Postponed, Scope, StageError, Transient
+from stages.contract import CODES, Cancelled, Completion, Permanent, Postponed, Scope, StageError, Transient
 from stages.contract.nouns import Usage
 from stages.contract.tools import Clock
+from stages.language_model.tokens import estimate_tokens
 from stages.web import origin_of, rate_limit_delay_s
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 MAX_QUOTED_CHARS = 200
+MAX_TOKENS = 10**9
+"""No server means more than this."""
 COMMON_LIMIT = "max_tokens"
 """Understood everywhere but by OpenAI's reasoning models, which reject it and name the newer parameter. Other servers
 ignore the newer one, and would then answer without a limit."""
@@ -53,8 +57,14 @@ class LlmLimits:
     max_answer_bytes: int = 4 * MIB
 
 
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    body: bytes
+    headers: Mapping[str, str]
+
+
 class OpenAiChat:
-    """Implements `stages.contract.Llm` over the openai SDK, whose own retries are off.
+    """Implements `Endpoint` over the openai SDK, whose own retries are off.
 
     - `base_url`: of the API, such as `http://localhost:11434/v1`.
     - `api_key`: printable ASCII; servers without keys take any. Never shown.
@@ -88,38 +98,38 @@ class OpenAiChat:
         self._ca_file = ca_file
         self._limit = COMMON_LIMIT
 
-    def complete(self, messages: Sequence[Message], scope: Scope, *, max_tokens: int) -> Completion:
-        """Ask once. Raises `StageError` with one of the `llm_*` codes, or `Cancelled`."""
+    def exchange(self, ask: Ask, scope: Scope) -> Exchange:
+        """Ask once. Raises `StageError` with one of the `llm_*` codes where no answer came, or `Cancelled`."""
         with _explained(scope.clock, self._api_key):
             scope.check()
-            body = once_more(lambda: self._ask(messages, scope, max_tokens), scope, _is_connection_error)
-        return _completion(body, self.model)
+            answer = once_more(lambda: self._ask(ask, scope), scope, _is_connection_error)
+        return _exchange(ask, answer)
 
     def models(self, scope: Scope) -> Sequence[str]:
         """The names of the models on offer. Raises as `complete` does; endpoints need not list them."""
         with _explained(scope.clock, self._api_key), self._client(scope) as client:
             return _names(client.models.with_raw_response.list(extra_headers=PLAIN).content)
 
-    def _ask(self, messages: Sequence[Message], scope: Scope, max_tokens: int) -> bytes:
+    def _ask(self, ask: Ask, scope: Scope) -> _Raw:
         import openai
 
         with self._client(scope) as client:
             try:
-                return self._create(client, messages, max_tokens)
+                return self._create(client, ask)
             except openai.BadRequestError as error:
                 if self._limit == NEWER_LIMIT or NEWER_LIMIT not in str(error.body):
                     raise
                 self._limit = NEWER_LIMIT
-                return self._create(client, messages, max_tokens)
+                return self._create(client, ask)
 
-    def _create(self, client: "OpenAI", messages: Sequence[Message], max_tokens: int) -> bytes:
+    def _create(self, client: "OpenAI", ask: Ask) -> _Raw:
         answer = client.chat.completions.with_raw_response.create(
-            model=self.model,
-            messages=[{"role": m.role, "content": m.content} for m in messages],  # type: ignore[misc]
+            model=ask.model,
+            messages=[{"role": m.role, "content": m.content} for m in ask.messages],  # type: ignore[misc]
             extra_headers=PLAIN,
-            extra_body={self._limit: max_tokens},
+            extra_body={self._limit: ask.max_tokens},
         )
-        return answer.content
+        return _Raw(answer.content, answer.headers)
 
     @contextmanager
     def _client(self, scope: Scope) -> Iterator["OpenAI"]:
@@ -250,8 +260,12 @@ class _Choice(BaseModel):
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int = Field(ge=0, le=MAX_TOKENS)
+    completion_tokens: int = Field(ge=0, le=MAX_TOKENS)
+
+
+class _Billed(BaseModel):
+    usage: _Usage
 
 
 class _Answer(BaseModel):
@@ -259,7 +273,6 @@ class _Answer(BaseModel):
 
     choices: list[_Choice] = Field(min_length=1)
     model: str | None = None
-    usage: Any = None
 
 
 class _Model(BaseModel):
@@ -278,6 +291,22 @@ def _names(body: bytes) -> Sequence[str]:
         raise Transient("llm_bad_answer") from None
 
 
+def _exchange(ask: Ask, answer: _Raw) -> Exchange:
+    """What was paid for, whatever it is."""
+    outcome, reported = _outcome(answer.body, ask.model), _reported(answer.body)
+    written = outcome.text if isinstance(outcome, Completion) else ""
+    usage = reported or Usage(input_tokens=ask.input_tokens, output_tokens=estimate_tokens(written))
+    lowered = {name.lower(): value for name, value in answer.headers.items()}
+    return Exchange(outcome, usage, is_estimated=reported is None, headers=lowered)
+
+
+def _outcome(body: bytes, asked_model: str) -> Completion | StageError:
+    try:
+        return _completion(body, asked_model)
+    except StageError as error:
+        return error
+
+
 def _completion(body: bytes, asked_model: str) -> Completion:
     """Read an answer. Raises `Transient` `llm_bad_answer`, or `Permanent` `llm_refused`."""
     try:
@@ -290,12 +319,13 @@ def _completion(body: bytes, asked_model: str) -> Completion:
     text = (choice.message.content or "").strip()
     if not text:
         raise Transient("llm_bad_answer", "The language model's answer is empty.")
-    return Completion(text=text, model=answer.model or asked_model, usage=_usage(answer.usage))
+    return Completion(text=text, model=answer.model or asked_model)
 
 
-def _usage(reported: object) -> Usage | None:
+def _reported(body: bytes) -> Usage | None:
+    """The tokens that the server counted, which it may do of a bad answer, too."""
     try:
-        usage = _Usage.model_validate(reported)
+        usage = _Billed.model_validate_json(body).usage
     except ValidationError:
         return None
     return Usage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)

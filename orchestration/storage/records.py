@@ -22,6 +22,7 @@ from orchestration.storage.migrate import current_revision
 from orchestration.storage.records_schedules import SqlSchedules
 from orchestration.storage.records_webhooks import SqlWebhooks
 from orchestration.storage.schema import REVISION
+from orchestration.storage.spending_records import SqlSpending
 from pipeline.bulk import BulkAction, BulkFailure, BulkItem, NewBulkAction
 from pipeline.errors import RecordsUnavailable
 from pipeline.idempotency import IdempotencyKey
@@ -34,7 +35,7 @@ from pipeline.queues import Running, Worker
 from pipeline.runs import NewRun, RunSummary
 
 
-class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules):
+class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending):
     """`Records` in SQLite or PostgreSQL.
 
     `url` is `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; `pool_size` is how many connections are kept open,
@@ -103,22 +104,22 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules):
 
     def complete(self, hold: Hold, claim: Claim, ended: Finished) -> bool:
         """Record a stage's output and make the next stage ready."""
-        with self._database.write(durable=self._finishes_job(hold)) as connection:
+        with self.ending(hold, ended, durable=self._finishes_job(hold)) as connection:
             return attempts.complete(connection, hold, claim, ended)
 
     def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:
         """Give a stage back to be tried again after a delay."""
-        with self._database.write() as connection:
+        with self.ending(hold, ended, durable=False) as connection:
             return attempts.release(connection, hold, error, delay_s=delay_s, spends=spends, end=ended)
 
     def fail(self, hold: Hold, error: JobError, *, spends: bool, ended: Finished) -> bool:
         """Fail a stage and with it run and job."""
-        with self._database.write(durable=True) as connection:
+        with self.ending(hold, ended, durable=True) as connection:
             return attempts.fail(connection, hold, error, spends=spends, end=ended)
 
     def lose_input(self, hold: Hold, error: JobError, *, claim_key: str, ended: Finished) -> bool:
         """Run the stage again whose output is lost, once."""
-        with self._database.write(durable=True) as connection:
+        with self.ending(hold, ended, durable=True) as connection:
             return attempts.lose_input(connection, hold, error, claim_key, ended)
 
     def _finishes_job(self, hold: Hold) -> bool:

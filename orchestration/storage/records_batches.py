@@ -6,7 +6,7 @@ other in a circle.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
 
@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 from orchestration.storage import records_keys as keys
 from orchestration.storage import records_outbox as outbox
+from orchestration.storage import records_spending as spendings
 from orchestration.storage.paging import newest
 from orchestration.storage.records_moves import LAUNCHED_AGAIN, NOT_HELD
 from orchestration.storage.rows import AnyRow, held_stage_values, job_from, job_values, run_values, tag_values
@@ -51,6 +52,7 @@ from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import canonical_uuid
 from pipeline.job import FIRST_RUN, Job, JobState, StageState
 from pipeline.pages import Page
+from pipeline.spending import NOTHING
 
 _UNENDED = [state for state in JobState if not state.is_terminal]
 _ENDED = [state for state in JobState if state.is_terminal]
@@ -155,12 +157,15 @@ def results(connection: Connection, tenant_id: str, batch_id: str, after: str | 
 
 def _batches_from(connection: Connection, rows: Sequence[AnyRow], *, rejections: bool = True) -> list[Batch]:
     counts: dict[str, dict[JobState, int]] = defaultdict(dict)
+    tenants, ids = {row.tenant_id for row in rows}, [row.id for row in rows]
     counted = select(jobs.c.batch_id, jobs.c.state, func.count().label("jobs")).where(
-        jobs.c.tenant_id.in_({row.tenant_id for row in rows}), jobs.c.batch_id.in_([row.id for row in rows])
+        jobs.c.tenant_id.in_(tenants), jobs.c.batch_id.in_(ids)
     )
     for group in connection.execute(counted.group_by(jobs.c.batch_id, jobs.c.state)):
         counts[group.batch_id][group.state] = group.jobs
-    return [_batch_from(row, counts[row.id], rejections=rejections) for row in rows]
+    spent = spendings.of_batches(connection, tenants, ids)
+    found = (_batch_from(row, counts[row.id], rejections=rejections) for row in rows)
+    return [replace(batch, spent=spent.get(batch.id, NOTHING)) for batch in found]
 
 
 def _batch_from(row: AnyRow, counts: Mapping[JobState, int], *, rejections: bool) -> Batch:

@@ -1,10 +1,13 @@
 """Reading jobs."""
 
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, and_, func, or_, select
 
+from orchestration.storage import records_spending as spendings
 from orchestration.storage.records_choosing import chosen, newest
 from orchestration.storage.records_moves import spelled_out
 from orchestration.storage.rows import AnyRow, attempt_from, job_from, past_run_from, run_from, stage_from
@@ -15,9 +18,13 @@ from pipeline.job import FIRST_RUN, RECENT_TRIES, Attempt, Job, JobState, StageR
 from pipeline.pages import Page
 from pipeline.ports import JobFilter, Tally
 from pipeline.runs import RunSummary
+from pipeline.spending import NOTHING, Spent, total
 
 TERMINAL = [state for state in JobState if state.is_terminal]
 UNFINISHED = [state for state in JobState if not state.is_terminal]
+
+AttemptsSpent = Mapping[tuple[int, str, int, int], Spent]
+"""By run, stage, part and epoch."""
 
 
 def known_job(connection: Connection, tenant_id: str, job_id: str) -> Job:
@@ -34,14 +41,18 @@ def job(connection: Connection, tenant_id: str, job_id: str, run: int | None = N
     row = connection.execute(select(jobs).where(jobs.c.id == known_id, jobs.c.tenant_id == tenant_id)).first()
     if row is None:
         return None
-    if run is None or run == row.run:
-        return job_from(row, _stages(connection, row.id, row.run))
-    return _past_run(connection, row, run) if 0 < run < row.run else None
+    number = row.run if run is None else run
+    if not 0 < number <= row.run:
+        return None
+    spent = spendings.of_job(connection, row.id)
+    records = _stages(connection, row.id, number, spent)
+    found = job_from(row, records) if number == row.run else _past_run(connection, row, number, records)
+    return replace(found, spent=total(spent.values()))
 
 
-def _past_run(connection: Connection, row: AnyRow, number: int) -> Job:
+def _past_run(connection: Connection, row: AnyRow, number: int, records: list[StageRecord]) -> Job:
     run = connection.execute(select(runs).where(runs.c.job_id == row.id, runs.c.run == number)).one()
-    return past_run_from(row, run, _stages(connection, row.id, number))
+    return past_run_from(row, run, records)
 
 
 def all_runs(connection: Connection, tenant_id: str, job_id: str) -> tuple[RunSummary, ...]:
@@ -49,14 +60,14 @@ def all_runs(connection: Connection, tenant_id: str, job_id: str) -> tuple[RunSu
     return tuple(run_from(row) for row in connection.execute(of_job.order_by(runs.c.run)))
 
 
-def _stages(connection: Connection, job_id: str, run: int) -> list[StageRecord]:
+def _stages(connection: Connection, job_id: str, run: int, spent: AttemptsSpent) -> list[StageRecord]:
     of_run = select(stages).where(stages.c.job_id == job_id, stages.c.run == run)
-    tries = _tries(connection, job_id, run)
+    tries = _tries(connection, job_id, run, spent)
     rows = connection.execute(of_run.order_by(stages.c.position, stages.c.part))
     return [stage_from(row, tries[row.stage, row.part]) for row in rows]
 
 
-def _tries(connection: Connection, job_id: str, run: int) -> dict[tuple[str, int], list[Attempt]]:
+def _tries(connection: Connection, job_id: str, run: int, spent: AttemptsSpent) -> dict[tuple[str, int], list[Attempt]]:
     same_stage = and_(*(stages.c[name] == attempts.c[name] for name in ("job_id", "run", "stage", "part")))
     recent = (
         select(attempts)
@@ -66,7 +77,8 @@ def _tries(connection: Connection, job_id: str, run: int) -> dict[tuple[str, int
     )
     tries: dict[tuple[str, int], list[Attempt]] = defaultdict(list)
     for row in connection.execute(recent):
-        tries[row.stage, row.part].append(attempt_from(row))
+        known = spent.get((run, row.stage, row.part, row.epoch), NOTHING)
+        tries[row.stage, row.part].append(replace(attempt_from(row), spent=known))
     return tries
 
 
@@ -88,6 +100,7 @@ def tally(connection: Connection) -> Tally:
     return Tally(
         unfinished={row.state: row.jobs for row in connection.execute(unfinished.group_by(jobs.c.state))},
         dead_letters={(code, stage or ""): count for code, stage, count in letters},
+        spent=spendings.by_model(connection),
     )
 
 

@@ -11,7 +11,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -20,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 
+from orchestration.storage import schema_base, schema_spending
 from orchestration.storage.types import DOCUMENT, JOB_ID, UtcDateTime, in_code_order, state_of
 from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
@@ -28,16 +28,11 @@ from pipeline.schedules import CatchUp
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 from pipeline.webhooks import DeliveryState
 
-REVISION = "0012"
+REVISION = "0013"
 """The migration that makes this schema."""
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(referred_table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-    }
-)
+metadata = schema_base.metadata
+attempt_usage = schema_spending.attempt_usage
+daily_usage = schema_spending.daily_usage
 
 jobs = Table(
     "job",
@@ -160,6 +155,7 @@ attempts = Table(
         ondelete="CASCADE",
     ),
 )
+
 
 markers = Table(
     "marker",

@@ -12,6 +12,8 @@ from orchestration.settings import Settings
 from orchestration.wiring import Wiring, load_catalog
 from pipeline.definition import CATALOG
 from pipeline.errors import BrokerUnavailable, NoCatalog, RecordsUnavailable, UnknownStage
+from pipeline.ids import Hold, StageKey
+from pipeline.spending import Caller
 from tests.support.broker import MemoryBroker
 from tests.support.catalogs import FIVE, five_stages
 from tests.support.databases import sqlite_url
@@ -64,8 +66,9 @@ def test_with_a_model_the_stages_are_given_it(settings: Settings, key: dict[str,
     given = {"llm_base_url": "http://llm.internal:8080/v1", "llm_max_input_chars": 5000, **key}
     configured = Settings.model_validate({**settings.model_dump(exclude_unset=True), **given})
     with closing(Wiring(configured)) as wiring:
-        llm = wiring.services.outbound.llm
-        assert llm is not None
+        models = wiring.services.outbound.llm
+        assert models is not None
+        llm = models.on_behalf_of(Caller("default", Hold(StageKey("0198", 1, "summarize"), 1)))
         assert "llm.internal" in llm.endpoint
         assert llm.max_input_chars == 5000
 

@@ -39,11 +39,35 @@ def empty_postgresql_url() -> str:
     return _new_database(template="template1")
 
 
+KEPT_BY_TENANT = (
+    "job",
+    "marker",
+    "bulk_action",
+    "batch",
+    "idempotency_key",
+    "api_key",
+    "webhook",
+    "schedule",
+    "daily_usage",
+)
+"""Tables with rows that do not go with another table's."""
+
+
 def erase_jobs(url: str) -> None:
     """Empty a database between two tests, which is quicker than a new one."""
     engine = create_engine(url)
     with engine.begin() as connection:
-        for table in ("job", "marker", "bulk_action", "batch", "idempotency_key", "api_key", "webhook", "schedule"):
+        for table in (
+            "job",
+            "marker",
+            "bulk_action",
+            "batch",
+            "idempotency_key",
+            "api_key",
+            "webhook",
+            "schedule",
+            "daily_usage",
+        ):
             connection.execute(metadata.tables[table].delete())
     engine.dispose()
 

@@ -163,9 +163,9 @@ class FaultyHttp(Wrapper):
 class FaultyLlm(Wrapper):
     """The language model."""
 
-    def complete(self, *args: Any, **kwargs: Any) -> Any:
+    def exchange(self, *args: Any, **kwargs: Any) -> Any:
         self._pass_by("before_effect")
-        answer = self._inside.complete(*args, **kwargs)
+        answer = self._inside.exchange(*args, **kwargs)
         self._pass_by("after_effect")
         return answer
 

@@ -1,6 +1,7 @@
 """The clients against the real application, over the twins in memory."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -23,7 +24,9 @@ from api.client.errors import (
     WaitTimedOut,
 )
 from pipeline.job import JobState
+from pipeline.spending import Spending, Spent
 from tests.support.clients import app_of
+from tests.support.tools import START
 
 URL = "https://example.org/"
 STAGES = ("fetch", "extract", "summarize", "store")
@@ -173,3 +176,12 @@ def test_a_run_returns_the_document_or_says_why_not(make, api):
         penstock.run(url=URL)
     assert failed.value.job.error.code == "dns_failure"
     assert isinstance(failed.value, PenstockError)
+
+
+def test_usage_is_read_by_day_and_by_model(penstock, api):
+    job_id = penstock.submit(url=URL).id
+    spent = Spent(1, input_tokens=10, output_tokens=2, micros=7, currency="EUR")
+    api.records.spend(api.start(job_id, "fetch"), Spending("default", {"small": spent}), api.clock.now())
+    assert penstock.usage(by="model").rows[0].model == "small"
+    report = penstock.usage(START.date(), START.date())
+    assert (report.total.cost, report.total.currency) == (Decimal("0.000007"), "EUR")

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +15,16 @@ import openai
 import pytest
 
 from orchestration.outbound.llm import LlmLimits, OpenAiChat
+from orchestration.outbound.llm_desk import LlmDesk
+from orchestration.outbound.prices import Price, Prices
 from pipeline.clock import SystemClock
+from pipeline.ids import Hold, StageKey
+from pipeline.spending import Caller, Spent
 from stages.contract import (
     Cancelled,
     CancelToken,
     Completion,
+    Llm,
     Message,
     Permanent,
     Postponed,
@@ -59,9 +65,18 @@ def chat(server: Origin, **options: Any) -> OpenAiChat:
     return OpenAiChat(**{**defaults, **options})
 
 
+def caller() -> Caller:
+    return Caller("default", Hold(StageKey("0198", 1, "summarize"), 1))
+
+
+def counted(client: OpenAiChat, by: Caller | None = None) -> Llm:
+    prices = Prices(models={"m": Price.model_validate({"input": "2", "output": "8"})})
+    return LlmDesk(client, prices).on_behalf_of(by or caller())
+
+
 def ask(server: Origin, reply: Reply, **options: Any) -> Completion:
     server.on(CHAT, reply)
-    return chat(server, **options).complete(MESSAGES, scope(), max_tokens=50)
+    return counted(chat(server, **options)).complete(MESSAGES, scope(), max_tokens=50)
 
 
 def error_of(call: Callable[[], object]) -> StageError:
@@ -87,10 +102,36 @@ def test_the_request_is_plain_chat_completions(server: Origin) -> None:
     assert "stream" not in request.body
 
 
+def spent_on(server: Origin, reply: Reply) -> Spent:
+    """What a call costs, whatever becomes of it."""
+    server.on(CHAT, reply)
+    by = caller()
+    with suppress(StageError):
+        counted(chat(server), by).complete(MESSAGES, scope(), max_tokens=50)
+    return by.meter.by_model.get("m", Spent())
+
+
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": "many"}, "free", {"prompt_tokens": 1}])
-def test_a_missing_or_odd_usage_is_no_error(server: Origin, usage: Any) -> None:
+def test_a_missing_or_odd_usage_is_no_error_and_is_estimated(server: Origin, usage: Any) -> None:
     body = answer().body.replace('"usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}', "%s")
-    assert ask(server, replace(answer(), body=body % f'"usage": {json.dumps(usage)}')).usage is None
+    spent = spent_on(server, replace(answer(), body=body % f'"usage": {json.dumps(usage)}'))
+    assert (spent.calls, spent.estimated_calls) == (1, 1)
+    assert 15 <= spent.input_tokens <= 30
+    assert 20 <= spent.output_tokens <= 40
+    assert spent.micros == 2 * spent.input_tokens + 8 * spent.output_tokens
+
+
+BILLED = Spent(1, input_tokens=11, output_tokens=7, micros=78, currency="USD")
+
+
+@pytest.mark.parametrize("reply", [answer(), refusal(), filtered(), answer(None), answer(" \n")])
+def test_a_bad_answer_costs_what_a_good_one_does(server: Origin, reply: Reply) -> None:
+    assert spent_on(server, reply) == BILLED
+
+
+@pytest.mark.parametrize("reply", [failure(429), failure(500), failure(401), Reply(close=True)])
+def test_a_call_without_an_answer_costs_nothing(server: Origin, reply: Reply) -> None:
+    assert spent_on(server, reply) == Spent()
 
 
 @pytest.mark.parametrize("name", GARBAGE)
@@ -147,7 +188,7 @@ def test_a_rate_limit_names_its_delay(server: Origin, retry_after: str | None, d
 def test_a_slow_answer_times_out_at_the_deadline(server: Origin, slow: Reply) -> None:
     server.on(CHAT, slow)
     started = time.monotonic()
-    error = error_of(lambda: chat(server).complete(MESSAGES, scope(1.0), max_tokens=5))
+    error = error_of(lambda: counted(chat(server)).complete(MESSAGES, scope(1.0), max_tokens=5))
     assert (type(error), error.code) == (Transient, "llm_timeout")
     assert time.monotonic() - started < 2
 
@@ -159,7 +200,7 @@ def test_a_cancelled_call_ends_within_a_second(server: Origin, slow: Reply) -> N
     threading.Timer(0.3, token.cancel).start()
     started = time.monotonic()
     with pytest.raises(Cancelled):
-        chat(server).complete(MESSAGES, scope(token=token), max_tokens=5)
+        counted(chat(server)).complete(MESSAGES, scope(token=token), max_tokens=5)
     assert time.monotonic() - started < 1.3
 
 
@@ -184,12 +225,12 @@ def test_an_unreachable_endpoint_is_tried_twice(monkeypatch: pytest.MonkeyPatch)
     tries: list[float] = []
     ask_once = nowhere._ask
 
-    def counted(*arguments: Any) -> bytes:
+    def timed(*arguments: Any) -> bytes:
         tries.append(time.monotonic())
         return ask_once(*arguments)
 
-    monkeypatch.setattr(nowhere, "_ask", counted)
-    error = error_of(lambda: nowhere.complete(MESSAGES, scope(), max_tokens=5))
+    monkeypatch.setattr(nowhere, "_ask", timed)
+    error = error_of(lambda: counted(nowhere).complete(MESSAGES, scope(), max_tokens=5))
     assert (type(error), error.code) == (Transient, "llm_unavailable")
     assert "127.0.0.1" not in str(error)
     assert len(tries) == 2
@@ -198,7 +239,7 @@ def test_an_unreachable_endpoint_is_tried_twice(monkeypatch: pytest.MonkeyPatch)
 def test_a_proxy_is_used_where_one_is_given(server: Origin) -> None:
     proxied = chat(server, base_url="http://llm.test/v1", proxy=server.url("").replace("//", "//me:pass@"))
     server.on(CHAT, answer())
-    assert proxied.complete(MESSAGES, scope(), max_tokens=5).text == SUMMARY
+    assert counted(proxied).complete(MESSAGES, scope(), max_tokens=5).text == SUMMARY
     headers = server.requests(CHAT)[-1].headers
     assert headers["host"] == "llm.test"
     assert headers["proxy-authorization"] == "Basic " + base64.b64encode(b"me:pass").decode()
@@ -236,7 +277,7 @@ def test_no_error_of_the_libraries_is_unmapped(module: Any, monkeypatch: pytest.
         client = chat(server)
         monkeypatch.setattr(client, "_ask", fail)
         with pytest.raises(StageError, match="llm_"):
-            client.complete(MESSAGES, scope(), max_tokens=5)
+            counted(client).complete(MESSAGES, scope(), max_tokens=5)
 
 
 def test_a_model_that_rejects_the_common_limit_gets_the_newer_one_from_then_on(server: Origin) -> None:
@@ -245,7 +286,7 @@ def test_a_model_that_rejects_the_common_limit_gets_the_newer_one_from_then_on(s
     asked_before = len(server.requests(CHAT))
     client = chat(server)
     for _ in range(2):
-        assert client.complete(MESSAGES, scope(), max_tokens=50).text == SUMMARY
+        assert counted(client).complete(MESSAGES, scope(), max_tokens=50).text == SUMMARY
     limits = [json.loads(request.body) for request in server.requests(CHAT)[asked_before:]]
     assert [sorted(body.keys() & {"max_tokens", "max_completion_tokens"}) for body in limits] == [
         ["max_tokens"],
@@ -257,5 +298,5 @@ def test_a_model_that_rejects_the_common_limit_gets_the_newer_one_from_then_on(s
 def test_another_rejection_is_not_asked_again(server: Origin) -> None:
     server.on(CHAT, failure(400, "no such model"), answer())
     asked_before = len(server.requests(CHAT))
-    assert error_of(lambda: chat(server).complete(MESSAGES, scope(), max_tokens=50)).code == "llm_rejected"
+    assert error_of(lambda: counted(chat(server)).complete(MESSAGES, scope(), max_tokens=50)).code == "llm_rejected"
     assert len(server.requests(CHAT)) == asked_before + 1

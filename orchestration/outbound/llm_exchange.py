@@ -1,0 +1,70 @@
+"""What goes to a language model's endpoint and comes back, between the layers that stand around it.
+
+    llm_desk       counts what each call cost, for the attempt that made it
+    llm            asks the endpoint
+
+A layer is an `Endpoint` around another one, with one job; `orchestration.wiring` puts them together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.spending import Caller, Spent
+from stages.contract import Completion, Message, Scope, StageError
+from stages.contract.nouns import Usage
+from stages.language_model.tokens import TOKENS_PER_MESSAGE, estimate_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question, and on whose behalf it is asked."""
+
+    caller: Caller
+    model: str
+    messages: Sequence[Message]
+    max_tokens: int
+
+    @property
+    def input_tokens(self) -> int:
+        """About how many tokens are asked, rather too many than too few."""
+        return sum(estimate_tokens(message.content) + TOKENS_PER_MESSAGE for message in self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An answer that was paid for, also one that is no good."""
+
+    outcome: Completion | StageError
+    usage: Usage
+    """As the server counted; estimated where it did not."""
+    is_estimated: bool = False
+    saved: Spent | None = None
+    """What it would have cost, where it was asked before and costs nothing."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of the server's answer, names in lower case."""
+
+    def completion(self) -> Completion:
+        """The answer. Raises the `StageError` that it is instead."""
+        if isinstance(self.outcome, StageError):
+            raise self.outcome
+        return self.outcome
+
+
+class Endpoint(Protocol):
+    """Where questions are answered."""
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port."""
+
+    @property
+    def model(self) -> str:
+        """The model that is asked unless another is named."""
+
+    @property
+    def max_input_chars(self) -> int:
+        """The longest text that fits beside the instructions."""
+
+    def exchange(self, ask: Ask, scope: Scope) -> Exchange:
+        """Ask once. Raises `StageError` with one of the `llm_*` codes where there was no answer, or `Cancelled`."""
