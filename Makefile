@@ -53,6 +53,10 @@ bench: setup ## Jobs per second against bare Celery
 bench-summaries: setup ## ROUGE of summaries without a language model: DATA=file-or-folder
 	@$(BIN)/python -m tests.benchmarks.summaries "$(DATA)"
 
+.PHONY: bench-extraction
+bench-extraction: setup ## How well main content is found: DATA=folder of pages and truth
+	@$(BIN)/python -m tests.benchmarks.extraction --data $(DATA)
+
 .PHONY: chaos
 chaos: setup ## Break everything at random under load, then judge: MINUTES=30 SEED=1
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
