@@ -193,6 +193,13 @@ class AttemptView(BaseModel):
         )
 
 
+class PartsView(BaseModel):
+    """How far a stage is that is done in parts."""
+
+    done: int
+    total: int
+
+
 class StageView(BaseModel):
     """One stage of the run."""
 
@@ -204,6 +211,7 @@ class StageView(BaseModel):
     finished_at: datetime | None
     duration_s: float | None
     error: ErrorView | None = Field(description="Of the latest attempt that did not succeed.")
+    parts: PartsView | None = Field(description="Of a stage that is done in parts; anew when it is split again.")
     timeline: list[AttemptView]
 
     @classmethod
@@ -217,6 +225,7 @@ class StageView(BaseModel):
             finished_at=stage.finished_at,
             duration_s=stage.duration_s,
             error=ErrorView.of(stage.error),
+            parts=None if stage.parts is None else PartsView(done=stage.parts.done, total=stage.parts.total),
             timeline=[AttemptView.of(attempt) for attempt in stage.tries],
         )
 

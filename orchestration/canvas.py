@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery, chain
 from celery.canvas import Signature
 
-from pipeline.ids import StageKey
+from pipeline.ids import WHOLE, StageKey
 from pipeline.job import Lane, priority_of
 
 MESSAGE_VERSION = 1
@@ -30,17 +30,23 @@ def message(key: StageKey) -> dict[str, Any]:
 
 
 def chain_from(app: Celery, first: StageKey, stages: Sequence[str], lane: Lane, launch: int) -> Signature[Any]:
-    """The rest of a run as a chain, beginning with `first`.
+    """The rest of a run as a chain, beginning with `first`. After a part comes its stage, to put the parts together.
+
+    The chain goes on from the last part that is done; which one that is, the records say. Celery's chord would count
+    them in a result backend, and hang when that is lost.
 
     `launch` numbers the messages published for `first`; the later stages get their first one through the chain
     unless an earlier launch reached them, and then their record refuses the duplicate.
     """
     rest = stages[stages.index(first.stage) :]
-    keys = [StageKey(first.job_id, first.run, stage, first.part) for stage in rest]
-    head, *tail = keys
+    wholes = [StageKey(first.job_id, first.run, stage) for stage in rest]
+    # A stage that is split was launched itself before its parts.
+    tail = [(key, launch) for key in wholes[1:]]
+    if first.part != WHOLE:
+        tail.insert(0, (wholes[0], launch + 1))
     # Only the head is told that there is no claim; the others are handed the one of the stage before.
-    signatures = [_signature(app, head, lane, launch, None), *(_signature(app, key, lane, launch) for key in tail)]
-    return chain(*signatures)
+    head = _signature(app, first, lane, launch, None)
+    return chain(head, *(_signature(app, key, lane, number) for key, number in tail))
 
 
 def _signature(app: Celery, key: StageKey, lane: Lane, launch: int, *args: None) -> Signature[Any]:

@@ -9,7 +9,7 @@ from celery import Celery
 from orchestration.canvas import FIRST_LAUNCH, chain_from
 from pipeline.errors import BrokerUnavailable, MachineryFailed
 from pipeline.ids import StageKey
-from pipeline.job import Lane
+from pipeline.job import Lane, Suspect
 from pipeline.ports import Records
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,18 @@ def launch_or_leave(
         leave_to_keeper(records, first)
         return False
     return True
+
+
+def launch_ready(app: Celery, records: Records, ready: Sequence[Suspect]) -> None:
+    """Publish pieces of work that were just made ready; what the broker does not take is left to the keeper."""
+    for done, piece in enumerate(ready):
+        try:
+            launch(app, piece.key, piece.stages, piece.lane, number=piece.launches)
+        except BrokerUnavailable as error:
+            log.warning("%s and what comes with it will be launched later: %s", piece.key, error)
+            for left in ready[done:]:
+                leave_to_keeper(records, left.key)
+            return
 
 
 def leave_to_keeper(records: Records, key: StageKey) -> None:

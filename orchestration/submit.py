@@ -12,7 +12,6 @@ from celery import Celery
 from orchestration.contents import chunks_of, sha256_of
 from orchestration.launch import launch_or_leave
 from pipeline import events
-from pipeline.attempt import payload_key
 from pipeline.composition import Catalog, Pipeline
 from pipeline.definition import DEFAULT_PIPELINE
 from pipeline.errors import AlreadyAnswered, IdempotencyKeyReused, PayloadsUnavailable
@@ -21,6 +20,7 @@ from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, StageKey, uuid7
 from pipeline.job import DEFAULT_TENANT, FIRST_RUN, Job, JobSource, Lane, NewJob
 from pipeline.likeness import likeness
+from pipeline.parts import payload_key
 from pipeline.ports import Payloads, Records
 from pipeline.terms import JobTerms, Schedule
 from stages.contract import Clock, Options

@@ -11,12 +11,13 @@ from celery.exceptions import Ignore, Retry
 
 from orchestration.canvas import MESSAGE_VERSION, task_name
 from orchestration.gate import Gate
+from orchestration.launch import launch_ready
 from orchestration.transport import DELIVERY_COUNT, MESSAGE_ID
 from pipeline.attempt import Services, attempt
 from pipeline.composition import Catalog
 from pipeline.errors import MachineryFailed
-from pipeline.ids import Delivery, StageKey
-from pipeline.outcome import MACHINERY_DELAY_S, Again, Dead, Done, Early, Outcome, Returned, Stale
+from pipeline.ids import Claim, Delivery, StageKey
+from pipeline.outcome import MACHINERY_DELAY_S, Again, Dead, Divided, Done, Early, Outcome, Returned, Stale
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +33,10 @@ def register_tasks(app: Celery, catalog: Catalog, services: ServicesFactory, gat
     """
     for stage in catalog.stages:
         # A shared task would be put into every app of the process, with the services of the first.
-        app.task(name=task_name(stage), bind=True, shared=False, max_retries=None)(_runner(services, gate))
+        app.task(name=task_name(stage), bind=True, shared=False, max_retries=None)(_runner(app, services, gate))
 
 
-def _runner(services: ServicesFactory, gate: Gate) -> Callable[..., ClaimMessage]:
+def _runner(app: Celery, services: ServicesFactory, gate: Gate) -> Callable[..., ClaimMessage]:
     def perform(
         task: Task[..., Any], _hint: ClaimMessage | None, *, v: int, job_id: str, run: int, stage: str, part: int
     ) -> ClaimMessage:
@@ -49,6 +50,8 @@ def _runner(services: ServicesFactory, gate: Gate) -> Callable[..., ClaimMessage
         except MachineryFailed as error:
             log.warning("%s waits: %s", key, error)
             raise _again(task, MACHINERY_DELAY_S) from None
+        if isinstance(outcome, Divided):
+            launch_ready(app, services().records, outcome.division.ready)
         return _act(task, key, outcome)
 
     return perform
@@ -62,7 +65,7 @@ def _delivery(task: Task[..., Any]) -> Delivery:
 def _act(task: Task[..., Any], key: StageKey, outcome: Outcome) -> ClaimMessage:
     """Hand the claim on, come back later, or end the chain here."""
     match outcome:
-        case Done(claim):
+        case Done(claim) | Divided(hands_on=Claim() as claim):
             return claim.as_dict()
         case Early(delay_s):
             raise _again(task, delay_s)

@@ -13,9 +13,23 @@ from pipeline.composition import AnyStage, Catalog
 from pipeline.errors import PayloadCorrupt, PayloadsUnavailable, RecordsUnavailable, UnknownStage
 from pipeline.events import Announcer
 from pipeline.history import RunHistory, read_payload
-from pipeline.ids import Claim, Delivery, Hold, StageKey
-from pipeline.job import Grant, JobError, Refusal, Refused
-from pipeline.outcome import Again, Cancelled, Dead, Done, Early, Outcome, Returned, Stale, Superseded, judge
+from pipeline.ids import WHOLE, Delivery, Hold, StageKey
+from pipeline.job import PARTS_AT_ONCE, Grant, JobError, Refusal, Refused
+from pipeline.outcome import (
+    Again,
+    Cancelled,
+    Dead,
+    Divided,
+    Done,
+    Early,
+    Outcome,
+    Returned,
+    Split,
+    Stale,
+    Superseded,
+    judge,
+)
+from pipeline.parts import keep_parts, parts_of, payload_key, perform
 from pipeline.ports import Breakers, Finished, Leases, Outbound, Payloads, Records
 from pipeline.spending import Caller
 from stages.contract import CODES, CancelToken, Clock, JobFacts, Payload, Scope, Source, Tools
@@ -59,8 +73,8 @@ def attempt(key: StageKey, services: Services, delivery: Delivery = UNTOLD) -> O
         at=now,
     )
     if isinstance(granted, Refused):
-        if delivery.worker_died and granted.job is not None:
-            services.announcer.announce(*events.done_before(granted.job, key, now))
+        if delivery.worker_died:
+            _finish_for_another(key, granted, services)
         return _refused(granted)
     services.announcer.announce(*events.started(granted, now))
     outcome = _hold(granted, services)
@@ -94,6 +108,14 @@ def _insist(record: Callable[[], Outcome], token: CancelToken) -> Outcome:
     return record()
 
 
+def _finish_for_another(key: StageKey, refused: Refused, services: Services) -> None:
+    """A worker died after it had recorded its outcome: what follows may have been left undone."""
+    if refused.why is Refusal.SPLIT or key.part != WHOLE:
+        services.records.unlaunch_parts(key)
+    elif refused.job is not None:
+        services.announcer.announce(*events.done_before(refused.job, key, services.clock.now()))
+
+
 def _refused(refused: Refused) -> Outcome:
     match refused.why:
         case Refusal.FINISHED if refused.claim is not None:
@@ -113,7 +135,7 @@ def _perform(grant: Grant, services: Services, token: CancelToken, caller: Calle
     except UnknownStage as error:
         return Dead(JobError("unknown_stage", str(error), grant.key.stage), spends=False)
     try:
-        return Done(_output(stage, grant, services, token, caller))
+        return _work(stage, grant, services, token, caller)
     except Exception as error:
         if isinstance(error, JobCancelled) and token.is_for_now:
             return Again(0.0, JobError("worker_stopped", CODES["worker_stopped"].meaning, grant.key.stage))
@@ -124,33 +146,25 @@ def _perform(grant: Grant, services: Services, token: CancelToken, caller: Calle
 
 def _put_aside(key: str, grant: Grant, payloads: Payloads) -> None:
     """Keep a damaged object from being read again; where that fails it is refused again by its hash."""
-    claims = (grant.source.body, *(record.claim for record in grant.done))
+    claims = (grant.source.body, grant.part_input, *grant.results, *(record.claim for record in grant.done))
     for claim in claims:
         if claim is not None and claim.key == key:
             with contextlib.suppress(PayloadsUnavailable):
                 payloads.quarantine(claim)
 
 
-def _output(stage: AnyStage, grant: Grant, services: Services, token: CancelToken, caller: Caller) -> Claim:
+def _work(stage: AnyStage, grant: Grant, services: Services, token: CancelToken, caller: Caller) -> Outcome:
     tools = _tools(stage, grant, services, token, caller)
     payload = _input(grant, services.payloads)
+    results = [read_payload(services.payloads, claim) for claim in grant.results]
+    if inputs := keep_parts(parts_of(stage, grant, payload, results, tools), grant, services.payloads, tools.scope):
+        return Split(inputs)
     dependency = stage.guard(payload, tools)
-    if dependency is None:
-        output = stage.run(payload, tools)
-    else:
-        with services.breakers.guard(dependency):
-            output = stage.run(payload, tools)
+    with services.breakers.guard(dependency) if dependency is not None else contextlib.nullcontext():
+        output = perform(stage, grant, payload, results, tools)
     tools.scope.check()
-    return services.payloads.put(payload_key(grant.tenant_id, grant.key), output.to_bytes(), output.media_type)
-
-
-def payload_key(tenant_id: str, key: StageKey) -> str:
-    """Where a stage's output is kept, without its hash.
-
-    >>> payload_key("default", StageKey("0198", 1, "fetch"))
-    'default/0198/1/fetch.0'
-    """
-    return f"{tenant_id}/{key.job_id}/{key.run}/{key.stage}.{key.part}"
+    key = payload_key(grant.tenant_id, grant.key)
+    return Done(services.payloads.put(key, output.to_bytes(), output.media_type))
 
 
 def _input(grant: Grant, payloads: Payloads) -> Payload:
@@ -188,6 +202,12 @@ def _tools(stage: AnyStage, grant: Grant, services: Services, token: CancelToken
 def _record(hold: Hold, outcome: Outcome, ended: Finished, records: Records) -> Outcome:
     """Write the outcome down; a hold that is no longer the latest turns it into `Stale`."""
     match outcome:
+        case Split(inputs):
+            division = records.split(hold, inputs, PARTS_AT_ONCE, ended)
+            return Stale(hold.epoch) if division is None else Divided(division)
+        case Done(claim) if hold.key.part != WHOLE:
+            division = records.complete_part(hold, claim, ended)
+            return Stale(hold.epoch) if division is None else Divided(division, claim)
         case Done(claim):
             kept = records.complete(hold, claim, ended)
         case Again(delay_s, error, spends):

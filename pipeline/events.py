@@ -5,7 +5,8 @@ event             | when                                           | says beside
 job.queued        | a run was accepted                             |
 stage.started     | an attempt began                               | stage, attempt
 stage.succeeded   | its output is recorded                         | stage
-stage.waiting     | it will be tried again                         | stage, code, message, delay_s
+stage.progress    | it was split, or a part of it is done          | stage, parts_done, parts_total
+stage.waiting     | it or a part will be tried again               | stage, code, message, delay_s
 job.succeeded     | the result is recorded                         |
 job.failed        | the run was given up                           | stage, code, message
 job.cancelled     | somebody asked for it                          |
@@ -21,8 +22,8 @@ from enum import StrEnum
 from typing import Any, Protocol, Self
 
 from pipeline.ids import StageKey
-from pipeline.job import FIRST_RUN, Grant, Job, JobError, JobState, Lane, NewJob
-from pipeline.outcome import Again, Dead, Done, Outcome, Returned
+from pipeline.job import FIRST_RUN, Division, Grant, Job, JobError, JobState, Lane, NewJob
+from pipeline.outcome import Again, Dead, Divided, Done, Outcome, Returned
 
 NEW = timedelta(minutes=1)
 """How long the API may be about to say that a job was queued."""
@@ -34,6 +35,7 @@ class EventKind(StrEnum):
     JOB_QUEUED = "job.queued"
     STAGE_STARTED = "stage.started"
     STAGE_SUCCEEDED = "stage.succeeded"
+    STAGE_PROGRESS = "stage.progress"
     STAGE_WAITING = "stage.waiting"
     JOB_SUCCEEDED = "job.succeeded"
     JOB_FAILED = "job.failed"
@@ -98,11 +100,13 @@ class Event:
     code: str | None = None
     message: str | None = None
     delay_s: float | None = None
+    parts_done: int | None = None
+    parts_total: int | None = None
 
     @property
     def once(self) -> str | None:
         """Names an event that two may announce, of which only the first is heard; None for the others."""
-        if self.kind in (EventKind.STAGE_STARTED, EventKind.STAGE_WAITING):
+        if self.kind in (EventKind.STAGE_STARTED, EventKind.STAGE_PROGRESS, EventKind.STAGE_WAITING):
             return None
         return f"{self.topic.job_id}:{self.topic.run}:{self.stage if self.is_of_stage else ''}:{self.kind}"
 
@@ -129,6 +133,8 @@ class Event:
             "code": self.code,
             "message": self.message,
             "delay_s": self.delay_s,
+            "parts_done": self.parts_done,
+            "parts_total": self.parts_total,
         }
         return {
             "event": str(self.kind),
@@ -159,7 +165,12 @@ def queued(job: Job | NewJob) -> Event:
 
 
 def started(grant: Grant, at: datetime) -> tuple[Event, ...]:
-    """An attempt began. The first of a new job says also that it was queued: the API may not have said so yet."""
+    """An attempt began. The first of a new job says also that it was queued: the API may not have said so yet.
+
+    Of a part nothing is said before it is done.
+    """
+    if grant.is_part:
+        return ()
     topic = Topic.of(grant, grant.key.job_id, grant.key.run)
     begun = Event(EventKind.STAGE_STARTED, topic, at, grant.key.stage, grant.epoch)
     is_first = (grant.epoch, grant.key.run, grant.done) == (1, FIRST_RUN, ())
@@ -174,9 +185,12 @@ def ended(grant: Grant, outcome: Outcome, at: datetime) -> tuple[Event, ...]:
     match outcome:
         case Done():
             return succeeded(topic, stage, at, is_last=grant.is_last)
+        case Divided(Division(count)):
+            kind = EventKind.STAGE_PROGRESS
+            return (Event(kind, topic, at, stage, parts_done=count.done, parts_total=count.total),)
         case Again(delay_s, error):
             waiting = _said(EventKind.STAGE_WAITING, topic, at, error)
-            return (Event(**{**waiting, "attempt": grant.epoch, "delay_s": delay_s}),)
+            return (Event(**{**waiting, "attempt": None if grant.is_part else grant.epoch, "delay_s": delay_s}),)
         case Returned(error):
             return (Event(**_said(EventKind.STAGE_WAITING, topic, at, error)),)
         case Dead(error):

@@ -7,7 +7,7 @@ from typing import Self
 from uuid import UUID
 
 WHOLE = 0
-"""The part number of a stage that is not split."""
+"""The part number of a stage as a whole. Its parts are numbered from 1."""
 
 
 def uuid7(now: datetime, random: Random) -> UUID:

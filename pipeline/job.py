@@ -3,7 +3,12 @@
 run:        queued → running → succeeded | failed | cancelled
 stage:      waiting → ready → running → succeeded | failed | cancelled
                         ▲         │
-                        └─────────┘  postponed, to be tried again, or its worker was lost
+                        ├─────────┤  postponed, to be tried again, or its worker was lost
+                        └─ split ◄┘  being done in parts; ready again when all of them have succeeded
+
+A part goes the way of a stage, but is never split itself; while it waits, others of its stage are under way. One that
+fails for good fails its stage. When the input of a part is lost, the parts that are not done are cancelled and the
+split stage is ready, to be split anew.
 
 A job has the state of its current run; a new run of a finished job starts at the beginning of the table. When the
 output of a stage is lost, that stage goes from succeeded to ready, and the running one that needs it to waiting.
@@ -15,7 +20,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 
 from pipeline.errors import IllegalTransition
-from pipeline.ids import Claim, StageKey
+from pipeline.ids import WHOLE, Claim, StageKey
 from pipeline.likeness import likeness
 from pipeline.spending import NOTHING, Spent
 from pipeline.terms import JobTerms
@@ -27,6 +32,12 @@ MAX_LOSSES = 3
 """Workers that may die on one stage before it is given up."""
 MAX_RERUNS = 1
 """Times the output of a stage may be lost in one run; what is lost twice would be lost again."""
+MAX_PARTS = 500
+"""That a stage may be split into at once."""
+MAX_LEVELS = 6
+"""Times a stage may be split in one run: its input, then what came of the parts, and so on."""
+PARTS_AT_ONCE = 4
+"""Of one stage that are ready or running; the others wait, so that a long document leaves room in the queue."""
 RECENT_TRIES = 20
 """Attempts that are shown of one stage; all are recorded, and postponing makes many."""
 
@@ -52,6 +63,7 @@ class StageState(StrEnum):
     WAITING = "waiting"
     READY = "ready"
     RUNNING = "running"
+    SPLIT = "split"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -70,15 +82,23 @@ JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.CANCELLED: frozenset(),
 }
 
-PLACES = (StageState.READY, StageState.RUNNING, StageState.FAILED)
+PLACES = (StageState.READY, StageState.RUNNING, StageState.SPLIT, StageState.FAILED)
 """States of the stage that an unfinished job is at, or that a failed one failed at: one stage at a time."""
 
 STAGE_TRANSITIONS: Mapping[StageState, frozenset[StageState]] = {
     StageState.WAITING: frozenset({StageState.READY, StageState.CANCELLED}),
     StageState.READY: frozenset({StageState.RUNNING, StageState.FAILED, StageState.CANCELLED}),
     StageState.RUNNING: frozenset(
-        {StageState.READY, StageState.WAITING, StageState.SUCCEEDED, StageState.FAILED, StageState.CANCELLED},
+        {
+            StageState.READY,
+            StageState.WAITING,
+            StageState.SPLIT,
+            StageState.SUCCEEDED,
+            StageState.FAILED,
+            StageState.CANCELLED,
+        },
     ),
+    StageState.SPLIT: frozenset({StageState.READY, StageState.WAITING, StageState.FAILED, StageState.CANCELLED}),
     StageState.SUCCEEDED: frozenset({StageState.READY}),
     StageState.FAILED: frozenset(),
     StageState.CANCELLED: frozenset(),
@@ -211,7 +231,7 @@ class Attempt:
     started_at: datetime
     finished_at: datetime | None = None
     outcome: str | None = None
-    """`succeeded`, `retried`, `postponed`, `returned` (its input was lost), `failed`, `cancelled` or `lost`.
+    """`succeeded`, `split`, `retried`, `postponed`, `returned` (its input was lost), `failed`, `cancelled` or `lost`.
 
     None while it runs.
     """
@@ -222,8 +242,16 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class PartCount:
+    """How far a stage is that is done in parts. When it is split again the count begins anew."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class StageRecord:
-    """One stage of one run, as recorded."""
+    """One stage of one run, or a part of it, as recorded."""
 
     stage: str
     position: int
@@ -251,6 +279,8 @@ class StageRecord:
     """Results refused because their worker had been taken for dead."""
     tries: tuple[Attempt, ...] = ()
     """The latest `RECENT_TRIES` attempts, in order."""
+    parts: PartCount | None = None
+    """None when it is done whole, and of parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +304,7 @@ class Job:
     error: JobError | None
     result: Claim | None
     stages: tuple[StageRecord, ...] = ()
-    """Stages of the run in order; empty in listings."""
+    """Stages of the run in order, as wholes; empty in listings."""
     discarded_at: datetime | None = None
     """When somebody said that this failed job needs no more attention."""
     terms: JobTerms = field(default_factory=JobTerms)
@@ -296,12 +326,13 @@ class Job:
 
 
 def percent_done(states: Sequence[StageState]) -> int:
-    """Share of stages that have succeeded; a running one counts for half.
+    """Share of stages that have succeeded; a running or split one counts for half.
 
     >>> percent_done([StageState.SUCCEEDED, StageState.RUNNING, StageState.WAITING, StageState.WAITING])
     37
     """
-    done = sum({StageState.SUCCEEDED: 2, StageState.RUNNING: 1}.get(state, 0) for state in states)
+    weights = {StageState.SUCCEEDED: 2, StageState.RUNNING: 1, StageState.SPLIT: 1}
+    done = sum(weights.get(state, 0) for state in states)
     return done * 100 // (2 * len(states)) if states else 0
 
 
@@ -331,15 +362,27 @@ class Grant:
     max_attempts: int | None = None
     """That were asked for; None for what the stage declares."""
     batch_id: str | None = None
+    level: int = 0
+    """How often the stage was split in this run."""
+    part_input: Claim | None = None
+    """What a part reads."""
+    results: tuple[Claim, ...] = ()
+    """Of a stage whose parts are done: what came of them, in order. Empty when it is not split, and of parts."""
+
+    @property
+    def is_part(self) -> bool:
+        return self.key.part != WHOLE
 
     @property
     def is_last(self) -> bool:
         """Whether the job is done when this is."""
-        return self.stages[-1] == self.key.stage
+        return self.stages[-1] == self.key.stage and not self.is_part
 
     @property
     def input(self) -> Claim | None:
-        """The output of the stage before; None for the first stage, which reads the source."""
+        """The output of the stage before, or what a part reads; None for the first stage, which reads the source."""
+        if self.is_part:
+            return self.part_input
         return self.done[-1].claim if self.done else None
 
 
@@ -350,6 +393,8 @@ class Refusal(StrEnum):
     OWNED = "owned"
     NOT_DUE = "not_due"
     CANCELLED = "cancelled"
+    SPLIT = "split"
+    """Its parts are under way."""
     OVER = "over"
     """Failed, of a superseded run, its predecessor is unfinished, or it does not exist."""
 
@@ -380,3 +425,17 @@ class Suspect:
     launches: int
     losses: int
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """How far a stage is that is done in parts, after a change."""
+
+    count: PartCount
+    ready: tuple[Suspect, ...] = ()
+    """What the change made ready, counted as launched once more: the caller publishes it."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the stage itself is next, to put together what came of its parts."""
+        return self.count.done == self.count.total

@@ -1,12 +1,12 @@
 """What the records in memory keep of a job: its record, and of each stage what only the records look at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from pipeline.errors import IllegalTransition
-from pipeline.ids import WHOLE, StageKey
+from pipeline.ids import WHOLE, Claim, StageKey
 from pipeline.job import (
     FIRST_RUN,
     RECENT_TRIES,
@@ -17,6 +17,7 @@ from pipeline.job import (
     JobState,
     Lane,
     NewJob,
+    PartCount,
     StageRecord,
     StageState,
     Suspect,
@@ -46,6 +47,10 @@ class KeptStage:
     launched_at_s: float | None = None
     relaunches: int = 0
     parked_since_s: float | None = None
+    level: int = 0
+    """Which splitting a part is of; of a whole, the one whose parts count, 0 for none."""
+    input: Claim | None = None
+    """What a part reads."""
     tries: list[Attempt] = field(default_factory=list)
 
     @property
@@ -98,6 +103,7 @@ class KeptJob:
 
     job: Job
     stages: list[KeptStage]
+    """As wholes."""
     created_at: datetime
     """Of the run."""
     lane: Lane
@@ -107,24 +113,36 @@ class KeptJob:
     is_forgotten: bool = False
     """Whether only results are kept of what its stages made."""
     past: list["KeptJob"] = field(default_factory=list)
+    parts: list[KeptStage] = field(default_factory=list)
+    """Of the stages of the run that were split."""
     at_end: Callable[[Job], None] = lambda _job: None
     """Told when a run ends."""
 
     def stage(self, key: StageKey) -> KeptStage | None:
-        stages = (stage for run in self.runs for stage in run.stages)
-        return next((stage for stage in stages if stage.key == key), None)
+        pieces = (piece for run in self.runs for piece in run.pieces)
+        return next((piece for piece in pieces if piece.key == key), None)
+
+    @property
+    def pieces(self) -> list[KeptStage]:
+        """All that can be claimed."""
+        return [*self.stages, *self.parts]
+
+    def parts_of(self, whole: KeptStage) -> list[KeptStage]:
+        """Those of the latest splitting, in order."""
+        return [part for part in self.parts if part.key.stage == whole.key.stage and part.level == whole.level]
+
+    def count_of(self, whole: KeptStage) -> PartCount | None:
+        parts = self.parts_of(whole) if whole.level else []
+        done = sum(part.state is StageState.SUCCEEDED for part in parts)
+        return PartCount(done, len(parts)) if parts else None
 
     @property
     def runs(self) -> list["KeptJob"]:
         return [*self.past, self]
 
-    def producer(self, claim_key: str, consumer: KeptStage) -> KeptStage | None:
-        before = (stage for stage in self.stages if stage.record.position < consumer.record.position)
-        return next((stage for stage in before if stage.record.claim and stage.record.claim.key == claim_key), None)
-
     @property
     def spent(self) -> Spent:
-        return total(attempt.spent for run in self.runs for stage in run.stages for attempt in stage.tries)
+        return total(attempt.spent for run in self.runs for piece in run.pieces for attempt in piece.tries)
 
     def become(self, target: JobState, **changes: Any) -> None:
         if self.job.state not in job_sources(target):
@@ -135,17 +153,19 @@ class KeptJob:
 
     def fail(self, error: JobError, at: datetime) -> None:
         self.become(JobState.FAILED, error=error, finished_at=at)
+        for stage in self.stages:
+            if stage.state is StageState.SPLIT:
+                stage.become(StageState.FAILED, error=error, finished_at=at)
         self.cancel_rest(at)
 
     def cancel_rest(self, at: datetime) -> None:
-        for stage in self.stages:
-            if not stage.state.is_terminal:
-                stage.become(StageState.CANCELLED, finished_at=at)
-                stage.cut_off("cancelled", at)
+        cancel(self.pieces, at)
 
     def seen(self) -> Job:
-        records = (replace(stage.record, tries=tuple(stage.tries[-RECENT_TRIES:])) for stage in self.stages)
-        return replace(self.job, stages=tuple(records))
+        return replace(self.job, stages=tuple(self._seen(stage) for stage in self.stages))
+
+    def _seen(self, stage: KeptStage) -> StageRecord:
+        return replace(stage.record, tries=tuple(stage.tries[-RECENT_TRIES:]), parts=self.count_of(stage))
 
     def suspect(self, stage: KeptStage) -> Suspect:
         return Suspect(
@@ -187,16 +207,31 @@ class KeptJob:
             done=tuple(other.record for other in self.stages if other.record.position < record.position),
             max_attempts=job.terms.max_attempts,
             batch_id=job.batch_id,
+            level=stage.level,
+            part_input=stage.input,
+            results=self._results(stage),
         )
+
+    def _results(self, stage: KeptStage) -> tuple[Claim, ...]:
+        parts = self.parts_of(stage) if stage.level and stage.key.part == WHOLE else []
+        return tuple(part.record.claim for part in parts if part.record.claim is not None)
 
     def expire(self, at: datetime) -> None:
         current = next(stage for stage in self.stages if stage.state is not StageState.SUCCEEDED)
         error = deadline_exceeded(current.key.stage)
-        for stage in self.stages:
-            if stage.state in (StageState.READY, StageState.RUNNING):
+        for stage in self.pieces:
+            if stage.state in (StageState.READY, StageState.RUNNING, StageState.SPLIT):
                 stage.become(StageState.FAILED, error=error, finished_at=at)
                 stage.cut_off("failed", at, error)
         self.fail(error, at)
+
+
+def cancel(pieces: Iterable[KeptStage], at: datetime) -> None:
+    """Cancel those that have not ended."""
+    for piece in pieces:
+        if not piece.state.is_terminal:
+            piece.become(StageState.CANCELLED, finished_at=at)
+            piece.cut_off("cancelled", at)
 
 
 def new_job(new: NewJob) -> Job:
@@ -222,11 +257,11 @@ def new_job(new: NewJob) -> Job:
     )
 
 
-def new_stage(job_id: str, run: int, name: str, position: int) -> KeptStage:
+def new_stage(job_id: str, run: int, name: str, position: int, part: int = WHOLE) -> KeptStage:
     record = StageRecord(
         stage=name,
         position=position,
-        part=WHOLE,
+        part=part,
         state=StageState.WAITING,
         attempts=0,
         losses=0,
@@ -238,4 +273,4 @@ def new_stage(job_id: str, run: int, name: str, position: int) -> KeptStage:
         claim=None,
         error=None,
     )
-    return KeptStage(StageKey(job_id, run, name), record)
+    return KeptStage(StageKey(job_id, run, name, part), record)

@@ -59,7 +59,7 @@ class MemoryKeeping(MemoryStore):
     def relaunch_all(self) -> int:
         """Count every ready stage as never launched."""
         with self._lock:
-            ready = [stage for kept in self._unfinished() for stage in kept.stages if stage.state is StageState.READY]
+            ready = [stage for kept in self._unfinished() for stage in kept.pieces if stage.state is StageState.READY]
             launched = [stage for stage in ready if stage.launched_at_s is not None]
             for stage in launched:
                 stage.launched_at_s = None
@@ -77,7 +77,7 @@ class MemoryKeeping(MemoryStore):
     def resume_interrupted(self, *, at: datetime) -> int:
         """Make every running stage ready to be launched at once, counting no loss."""
         with self._lock:
-            stages = [stage for kept in self._kept.values() for stage in kept.stages]
+            stages = [stage for kept in self._kept.values() for stage in kept.pieces]
             running = [stage for stage in stages if stage.state is StageState.RUNNING]
             for stage in running:
                 stage.become(StageState.READY)
@@ -104,5 +104,5 @@ class MemoryKeeping(MemoryStore):
 
     def _suspects(self, limit: int, is_suspect: Callable[[KeptStage], bool]) -> list[Suspect]:
         with self._lock:
-            found = [kept.suspect(stage) for kept in self._unfinished() for stage in kept.stages if is_suspect(stage)]
+            found = [kept.suspect(stage) for kept in self._unfinished() for stage in kept.pieces if is_suspect(stage)]
         return sorted(found, key=lambda suspect: priority_of(suspect.lane))[:limit]

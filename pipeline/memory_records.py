@@ -1,6 +1,6 @@
 """The records in memory: the twin that unit tests run on, held to the same contract as the database."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from pipeline.bulk import REFUSALS, BulkFailure, BulkItem, BulkVerb
@@ -10,6 +10,7 @@ from pipeline.ids import Claim, Hold, StageKey
 from pipeline.job import (
     FIRST_RUN,
     MAX_RERUNS,
+    Division,
     Grant,
     Job,
     JobError,
@@ -24,6 +25,7 @@ from pipeline.memory_batches import MemoryBatches
 from pipeline.memory_jobs import KeptJob, KeptStage, new_job, new_stage
 from pipeline.memory_keeping import MemoryKeeping
 from pipeline.memory_markers import MemoryMarkers
+from pipeline.memory_parts import give_back, go_on, producer_of, split
 from pipeline.memory_queues import MemoryQueues
 from pipeline.memory_retention import MemoryRetention
 from pipeline.memory_schedules import MemorySchedules
@@ -109,10 +111,7 @@ class MemoryRecords(
             stage = self._held_by_writer(hold)
             if stage is None:
                 return False
-            times = {"finished_at": ended.at, "duration_s": ended.duration_s}
-            spent = stage.record.attempts + 1
-            stage.become(StageState.SUCCEEDED, attempts=spent, claim=claim, error=None, **times)
-            stage.end_try("succeeded", ended)
+            _succeed(stage, claim, ended)
             self._go_on(self._kept[hold.key.job_id], claim, ended.at)
             return True
 
@@ -144,6 +143,37 @@ class MemoryRecords(
             self._kept[hold.key.job_id].fail(error, ended.at)
             return True
 
+    def split(self, hold: Hold, inputs: Sequence[Claim], at_once: int, ended: Finished) -> Division | None:
+        """Have a stage done in parts."""
+        with self._lock:
+            self._spend(hold, ended)
+            whole = self._held_by_writer(hold)
+            if whole is None:
+                return None
+            whole.become(StageState.SPLIT, error=None)
+            whole.parked_since_s = None
+            whole.end_try("split", ended)
+            return split(self._kept[hold.key.job_id], whole, inputs, at_once, self._now_s())
+
+    def complete_part(self, hold: Hold, claim: Claim, ended: Finished) -> Division | None:
+        """Record what came of a part and make the next one ready."""
+        with self._lock:
+            self._spend(hold, ended)
+            part = self._held_by_writer(hold)
+            if part is None:
+                return None
+            _succeed(part, claim, ended)
+            return go_on(self._kept[hold.key.job_id], part, self._now_s())
+
+    def unlaunch_parts(self, key: StageKey) -> None:
+        """Say that parts which were not begun may have no message."""
+        with self._lock:
+            kept = self._kept.get(key.job_id)
+            for part in kept.parts if kept is not None else ():
+                same_stage = (part.key.run, part.key.stage) == (key.run, key.stage)
+                if same_stage and part.state is StageState.READY and part.epoch == 0:
+                    part.launched_at_s = None
+
     def lose_input(self, hold: Hold, error: JobError, *, claim_key: str, ended: Finished) -> bool:
         """Run the stage again whose output is lost, once."""
         with self._lock:
@@ -151,13 +181,12 @@ class MemoryRecords(
             stage = self._held_by_writer(hold)
             if stage is None:
                 return False
-            producer = self._kept[hold.key.job_id].producer(claim_key, stage)
+            kept = self._kept[hold.key.job_id]
+            producer = producer_of(kept, claim_key, stage)
             if producer is None or producer.record.reruns >= MAX_RERUNS:
                 return self.fail(hold, error, spends=False, ended=ended)
-            stage.become(StageState.WAITING, error=error)
-            stage.parked_since_s = None
             stage.end_try("returned", ended, error)
-            producer.lose_output()
+            give_back(kept, stage, producer, error, ended.at)
             return True
 
     def act(self, item: BulkItem, new: NewRun) -> Job | None:
@@ -202,6 +231,12 @@ class MemoryRecords(
             waiting[0].launch(self._now_s())
         else:
             kept.become(JobState.SUCCEEDED, finished_at=at, result=claim)
+
+
+def _succeed(stage: KeptStage, claim: Claim, ended: Finished) -> None:
+    times = {"finished_at": ended.at, "duration_s": ended.duration_s}
+    stage.become(StageState.SUCCEEDED, attempts=stage.record.attempts + 1, claim=claim, error=None, **times)
+    stage.end_try("succeeded", ended)
 
 
 def _is_due(job: Job, stage: KeptStage, now_s: float) -> bool:

@@ -68,12 +68,15 @@ def _forget(kept: KeptJob) -> list[Claim]:
     outputs = [(stage, claim) for stage, claim in _outputs(kept) if claim not in results]
     for stage, _ in outputs:
         stage.record = replace(stage.record, claim=None)
+    inputs = [part.input for run in kept.runs for part in run.parts if part.input is not None]
+    for part in (part for run in kept.runs for part in run.parts):
+        part.input = None
     body = kept.job.source.body
     kept.is_forgotten = True
     kept.job = replace(kept.job, source=replace(kept.job.source, body=None))
-    claims = [*([body] if body else []), *(claim for _, claim in outputs)]
+    claims = [*([body] if body else []), *(claim for _, claim in outputs), *inputs]
     return list({claim.key: claim for claim in claims}.values())
 
 
 def _outputs(kept: KeptJob) -> Iterator[tuple[KeptStage, Claim]]:
-    return ((stage, stage.record.claim) for run in kept.runs for stage in run.stages if stage.record.claim is not None)
+    return ((stage, stage.record.claim) for run in kept.runs for stage in run.pieces if stage.record.claim is not None)

@@ -21,6 +21,7 @@ class MemoryRuns(MemoryKeys):
             start = first_to_run(kept.seen(), new.from_stage)
             self._use_key(key, kept.job.id, kept.job.run + 1, new.at)
             kept.past.append(replace(kept, past=[]))
+            kept.parts = []
             kept.stages = [_next_stage(stage, start) for stage in kept.stages]
             kept.stages[start].launch(self._now_s())
             kept.created_at, kept.origin, kept.from_stage = new.at, new.origin, kept.job.stage_names[start]

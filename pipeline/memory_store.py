@@ -55,7 +55,7 @@ class MemoryStore:
         return kept
 
     def _in_state(self, state: StageState) -> Iterator[KeptStage]:
-        return (stage for kept in self._kept.values() for stage in kept.stages if stage.state is state)
+        return (stage for kept in self._kept.values() for stage in kept.pieces if stage.state is state)
 
     def _unfinished(self) -> Iterator[KeptJob]:
         return (kept for _, kept in sorted(self._kept.items()) if not kept.job.state.is_terminal)

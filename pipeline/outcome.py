@@ -1,14 +1,14 @@
 """How one attempt can end, and what an error means for its stage. Values and rules; nothing here acts."""
 
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 
 from pipeline.composition import AnyStage
 from pipeline.errors import MachineryFailed, PayloadLost
 from pipeline.ids import Claim
-from pipeline.job import Grant, JobError
+from pipeline.job import Division, Grant, JobError
 from stages.contract import CODES, Permanent, Postponed, StageError, Transient
 from stages.contract.errors import Cancelled as JobCancelled
 
@@ -23,6 +23,27 @@ class Done:
     """The stage's output is recorded; the chain goes on with this claim."""
 
     claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The stage is to be done in parts, one for each of these inputs."""
+
+    inputs: tuple[Claim, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """It is recorded that a stage is done in parts, or that one of them is done. What is ready is to be published."""
+
+    division: Division
+    claim: Claim | None = None
+    """What came of the part; None when the stage was split."""
+
+    @property
+    def hands_on(self) -> Claim | None:
+        """What the chain goes on with, when this was the last part and its stage is next."""
+        return self.claim if self.division.is_done else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +95,7 @@ class Cancelled:
     """The job was cancelled."""
 
 
-Outcome = Done | Early | Again | Dead | Returned | Superseded | Stale | Cancelled
+Outcome = Done | Split | Divided | Early | Again | Dead | Returned | Superseded | Stale | Cancelled
 
 
 def judge(  # noqa: PLR0911  # one line a kind of error

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey
-from pipeline.job import Grant, Job, JobError, JobState, Lane, NewJob, Refused, Suspect
+from pipeline.job import Division, Grant, Job, JobError, JobState, Lane, NewJob, Refused, Suspect
 from pipeline.pages import Page
 from pipeline.queues import QueueRecords
 from pipeline.runs import NewRun, RunSummary
@@ -154,6 +154,25 @@ class Records(QueueRecords, SpendingRecords, Protocol):
         was taken from its worker as lost it counts a stale write.
         """
 
+    def split(self, hold: Hold, inputs: Sequence[Claim], at_once: int, ended: Finished) -> Division | None:
+        """Have a stage done in parts, one for each of these claims, which it reads.
+
+        The first `at_once` of them are ready and counted as launched, the others wait; the stage holds no lease and
+        is ready again when all are done. No attempt is spent. A part that reads what one read that has succeeded,
+        in this run or in one that this run retries, takes its result over; when all do, the stage is ready at once.
+        None where `complete` returns False.
+        """
+
+    def complete_part(self, hold: Hold, claim: Claim, ended: Finished) -> Division | None:
+        """Record what came of a part and make the next one ready; after the last one, its stage.
+
+        The stage counts as launched once more: it is next in the chain of the part's message. None where `complete`
+        returns False.
+        """
+
+    def unlaunch_parts(self, key: StageKey) -> None:
+        """Say that parts of the stage that are ready and had no attempt yet may have no message, as in `unlaunch`."""
+
     def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:
         """Give a stage back to be tried again after a delay; `spends` says whether an attempt was spent.
 
@@ -161,7 +180,7 @@ class Records(QueueRecords, SpendingRecords, Protocol):
         """
 
     def fail(self, hold: Hold, error: JobError, *, spends: bool, ended: Finished) -> bool:
-        """Fail a stage and with it run and job. False as in `complete`."""
+        """Fail a stage or a part, and with it stage, run and job. False as in `complete`."""
 
     def lose_input(self, hold: Hold, error: JobError, *, claim_key: str, ended: Finished) -> bool:
         """Say that an output which this stage reads is missing or corrupt; `claim_key` is the key of its claim.
@@ -170,6 +189,10 @@ class Records(QueueRecords, SpendingRecords, Protocol):
         chain from there; this stage waits for it, and no attempt is spent. Stage and job fail with `error` when
         that output was lost once before in this run, or when no stage produced it (submitted content).
         False as in `complete`.
+
+        A stage that misses what came of one of its parts is split until that part has run again. A part that misses
+        anything is cancelled with the others that are not done, and its stage is split anew; when what it misses is
+        its own input, that counts as an output of its stage.
         """
 
     # reading

@@ -19,7 +19,7 @@ def why_refused(job: Job | None, stage: StageRecord | None, *, run: int, now_s: 
         case StageState.READY:
             return Refused(Refusal.NOT_DUE, delay_s=max(0.0, stage.not_before_s - now_s))
         case _:
-            return Refused(Refusal.OVER)
+            return Refused(Refusal.SPLIT if stage.state is StageState.SPLIT else Refusal.OVER)
 
 
 def worker_lost(stage: str, losses: int) -> JobError:

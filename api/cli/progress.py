@@ -18,6 +18,7 @@ MARKS = {
     StageState.WAITING: ("·", "dim"),
     StageState.READY: ("◦", "yellow"),
     StageState.RUNNING: ("▶", "bold cyan"),
+    StageState.SPLIT: ("▶", "cyan"),
     StageState.SUCCEEDED: ("✓", "green"),
     StageState.FAILED: ("✗", "bold red"),
     StageState.CANCELLED: ("–", "dim"),
@@ -93,7 +94,8 @@ def stage_marks(stages: Iterable[StageView]) -> Text:
 def _stage(stage: StageView) -> Text:
     mark, style = MARKS[stage.status]
     again = f"×{stage.attempts}" if stage.attempts > 1 else ""
-    return Text(f"{mark} {stage.name}{again}", style=style)
+    parts = f" {stage.parts.done}/{stage.parts.total}" if stage.parts and stage.status is StageState.SPLIT else ""
+    return Text(f"{mark} {stage.name}{parts}{again}", style=style)
 
 
 def status_line(job: JobView) -> Text:

@@ -8,10 +8,12 @@ from sqlalchemy import select
 from orchestration.storage import records_api_keys as api_keys
 from orchestration.storage import records_attempts as attempts
 from orchestration.storage import records_bulk as bulk_actions
+from orchestration.storage import records_inputs as lost_inputs
 from orchestration.storage import records_jobs as jobs
 from orchestration.storage import records_keeping as keeping
 from orchestration.storage import records_keys as keys
 from orchestration.storage import records_markers as markers
+from orchestration.storage import records_parts as parts
 from orchestration.storage import records_queues as queues
 from orchestration.storage import records_reading as reading
 from orchestration.storage import records_retention as retention
@@ -27,7 +29,7 @@ from pipeline.bulk import BulkAction, BulkFailure, BulkItem, NewBulkAction
 from pipeline.errors import RecordsUnavailable
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey, canonical_uuid
-from pipeline.job import Grant, Job, JobError, NewJob, Refusal, Refused, Suspect
+from pipeline.job import Division, Grant, Job, JobError, NewJob, Refusal, Refused, Suspect
 from pipeline.keys import ApiKey
 from pipeline.pages import Page
 from pipeline.ports import Finished, JobFilter, Renewal, Retention, Tally
@@ -107,6 +109,21 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending):
         with self.ending(hold, ended, durable=self._finishes_job(hold)) as connection:
             return attempts.complete(connection, hold, claim, ended)
 
+    def split(self, hold: Hold, inputs: Sequence[Claim], at_once: int, ended: Finished) -> Division | None:
+        """Have a stage done in parts."""
+        with self.ending(hold, ended, durable=False) as connection:
+            return parts.split(connection, hold, inputs, at_once, ended)
+
+    def complete_part(self, hold: Hold, claim: Claim, ended: Finished) -> Division | None:
+        """Record what came of a part and make the next one ready."""
+        with self.ending(hold, ended, durable=False) as connection:
+            return parts.complete_part(connection, hold, claim, ended)
+
+    def unlaunch_parts(self, key: StageKey) -> None:
+        """Say that parts which were not begun may have no message."""
+        with self._database.write() as connection:
+            parts.unlaunch(connection, key)
+
     def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:
         """Give a stage back to be tried again after a delay."""
         with self.ending(hold, ended, durable=False) as connection:
@@ -120,7 +137,7 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending):
     def lose_input(self, hold: Hold, error: JobError, *, claim_key: str, ended: Finished) -> bool:
         """Run the stage again whose output is lost, once."""
         with self.ending(hold, ended, durable=True) as connection:
-            return attempts.lose_input(connection, hold, error, claim_key, ended)
+            return lost_inputs.lose_input(connection, hold, error, claim_key, ended)
 
     def _finishes_job(self, hold: Hold) -> bool:
         """Looked up before, as it decides how to begin; only where it makes a difference."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, Update, bindparam, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Update, and_, bindparam, exists, func, insert, or_, select, tuple_, update
 
 from orchestration.storage.records_moves import (
     IS_HELD,
@@ -11,10 +11,10 @@ from orchestration.storage.records_moves import (
     LAUNCHED_AGAIN,
     NOT_HELD,
     OF_RUN,
-    cancel_rest,
     end_attempt,
     end_job,
     ended,
+    fail_job,
     locked_job,
     of_hold,
     of_key,
@@ -32,8 +32,8 @@ from orchestration.storage.rows import (
 )
 from orchestration.storage.schema import attempts, jobs, stages
 from orchestration.storage.types import now_s
-from pipeline.ids import Claim, Hold, StageKey
-from pipeline.job import MAX_RERUNS, Grant, JobError, JobState, Refusal, Refused, StageRecord, StageState, stage_sources
+from pipeline.ids import WHOLE, Claim, Hold, StageKey
+from pipeline.job import Grant, JobError, JobState, Refusal, Refused, StageRecord, StageState, stage_sources
 from pipeline.ports import Finished, Renewal
 from pipeline.verdicts import why_refused
 
@@ -55,12 +55,22 @@ _TAKE = (
         stages.c.attempts,
         stages.c.losses,
         stages.c.parked_since,
+        stages.c.level,
+        stages.c.input,
         now_s().label("now_s"),
     )
 )
 _BEGIN_ATTEMPT = insert(attempts)
 _DONE_BEFORE = (
-    select(stages).where(OF_RUN, stages.c.position < bindparam("before")).order_by(stages.c.position, stages.c.part)
+    select(stages)
+    .where(OF_RUN, stages.c.position < bindparam("before"), stages.c.part == WHOLE)
+    .order_by(stages.c.position)
+)
+_RESULTS = (
+    select(stages.c.claim)
+    .where(OF_RUN, stages.c.stage == bindparam("this_stage"), stages.c.part != WHOLE)
+    .where(stages.c.level == bindparam("this_level"))
+    .order_by(stages.c.part)
 )
 _STAGE_NOW = select(stages, now_s().label("now_s")).where(IS_STAGE)
 
@@ -79,7 +89,7 @@ def claim(
     connection.execute(_BEGIN_ATTEMPT, {**row, "tenant_id": job.tenant_id, **started})
     if job.state is JobState.QUEUED:
         start_job(connection, key.job_id, key.run, at)
-    return grant_from(key, job, taken, _done_before(connection, key, taken.position))
+    return grant_from(key, job, taken, _done_before(connection, key, taken.position), _results(connection, key, taken))
 
 
 def _done_before(connection: Connection, key: StageKey, position: int) -> list[StageRecord]:
@@ -87,6 +97,13 @@ def _done_before(connection: Connection, key: StageKey, position: int) -> list[S
         return []
     rows = connection.execute(_DONE_BEFORE, {"before": position, **of_run(key.job_id, key.run)})
     return [stage_from(row) for row in rows]
+
+
+def _results(connection: Connection, key: StageKey, taken: AnyRow) -> list[Claim]:
+    if taken.level == 0 or key.part != WHOLE:
+        return []
+    of_level = {"this_stage": key.stage, "this_level": taken.level, **of_run(key.job_id, key.run)}
+    return [Claim.from_dict(document) for document in connection.scalars(_RESULTS, of_level)]
 
 
 def _refused(connection: Connection, key: StageKey, job: AnyRow | None) -> Refused:
@@ -129,27 +146,24 @@ def _tuple(hold: Hold) -> tuple[str, int, str, int, int]:
 
 # complete, release, fail
 
-_END_HELD = update(stages).where(IS_HELD).values(attempts=stages.c.attempts + bindparam("spent"))
+END_HELD = update(stages).where(IS_HELD).values(attempts=stages.c.attempts + bindparam("spent"))
 _WAS_LOST = exists().where(
     *(attempts.c[name] == stages.c[name] for name in ("job_id", "run", "stage", "part")),
     attempts.c.epoch == bindparam("this_epoch"),
     attempts.c.outcome == "lost",
 )
 _COUNT_STALE = update(stages).where(IS_STAGE, _WAS_LOST).values(stale_writes=stages.c.stale_writes + 1)
-_POSITION = stages.c.position
-_COMPLETE = _END_HELD.values(state=StageState.SUCCEEDED, error=None, **NOT_HELD)
-_RETRY = _END_HELD.values(not_before=now_s() + bindparam("delay_s"), **LAUNCHED_AGAIN)
+POSITION = stages.c.position
+_COMPLETE = END_HELD.values(state=StageState.SUCCEEDED, error=None, **NOT_HELD)
+_RETRY = END_HELD.values(not_before=now_s() + bindparam("delay_s"), **LAUNCHED_AGAIN)
 _POSTPONE = _RETRY.values(parked_since=func.coalesce(stages.c.parked_since, now_s()))
 # Not simply the one after: stages between may have succeeded before an output was lost.
-_NEXT_WAITING = select(func.min(_POSITION)).where(OF_RUN, stages.c.state == StageState.WAITING).correlate(None)
-_MAKE_NEXT_READY = (
-    update(stages)
-    .where(OF_RUN, _NEXT_WAITING.scalar_subquery() == _POSITION, stages.c.state == StageState.WAITING)
-    .values(LAUNCHED_AGAIN)
-)
+_IS_WAITING = and_(OF_RUN, stages.c.state == StageState.WAITING, stages.c.part == WHOLE)
+_NEXT_WAITING = select(func.min(POSITION)).where(_IS_WAITING).correlate(None)
+_MAKE_NEXT_READY = update(stages).where(_IS_WAITING, _NEXT_WAITING.scalar_subquery() == POSITION).values(LAUNCHED_AGAIN)
 _LATER_STAGE = (
-    select(_POSITION)
-    .where(OF_RUN, select(_POSITION).where(IS_STAGE).correlate(None).scalar_subquery() < _POSITION)
+    select(POSITION)
+    .where(OF_RUN, select(POSITION).where(IS_STAGE).correlate(None).scalar_subquery() < POSITION)
     .limit(1)
 )
 
@@ -162,12 +176,19 @@ def is_last(connection: Connection, key: StageKey) -> bool:
 def complete(connection: Connection, hold: Hold, claim: Claim, end: Finished) -> bool:
     key = hold.key
     locked_job(connection, key.job_id)
-    values = {"claim": claim_document(claim), "finished_at": end.at, "duration_s": end.duration_s}
-    if not _end_held(connection, _COMPLETE, hold, values, spends=True):
+    if not succeed(connection, hold, claim, end):
         return False
-    end_attempt(connection, hold, "succeeded", end.at, duration_s=end.duration_s)
     if connection.execute(_MAKE_NEXT_READY, of_run(key.job_id, key.run)).rowcount == 0:
         end_job(connection, key.job_id, key.run, JobState.SUCCEEDED, end.at, result=claim)
+    return True
+
+
+def succeed(connection: Connection, hold: Hold, claim: Claim, end: Finished) -> bool:
+    """Record what came of a held attempt; False when the hold is not valid."""
+    values = {"claim": claim_document(claim), "finished_at": end.at, "duration_s": end.duration_s}
+    if not end_held(connection, _COMPLETE, hold, values, spends=True):
+        return False
+    end_attempt(connection, hold, "succeeded", end.at, duration_s=end.duration_s)
     return True
 
 
@@ -176,9 +197,9 @@ def release(
 ) -> bool:
     values = {"delay_s": delay_s, "error": error_document(error)}
     if spends:
-        kept = _end_held(connection, _RETRY, hold, {"parked_since": None, **values}, spends=True)
+        kept = end_held(connection, _RETRY, hold, {"parked_since": None, **values}, spends=True)
     else:
-        kept = _end_held(connection, _POSTPONE, hold, values, spends=False)
+        kept = end_held(connection, _POSTPONE, hold, values, spends=False)
     if not kept:
         return False
     outcome = "retried" if spends else "postponed"
@@ -190,57 +211,16 @@ def fail(connection: Connection, hold: Hold, error: JobError, *, spends: bool, e
     key = hold.key
     locked_job(connection, key.job_id)
     values = ended(StageState.FAILED, end.at, error)
-    if not _end_held(connection, _END_HELD, hold, values, spends=spends):
+    if not end_held(connection, END_HELD, hold, values, spends=spends):
         return False
     end_attempt(connection, hold, "failed", end.at, duration_s=end.duration_s, error=error)
-    cancel_rest(connection, key.job_id, key.run, end.at)
-    end_job(connection, key.job_id, key.run, JobState.FAILED, end.at, error=error)
+    fail_job(connection, key, error, end.at)
     return True
 
 
-def _end_held(connection: Connection, move: Update, hold: Hold, values: Values, *, spends: bool) -> bool:
+def end_held(connection: Connection, move: Update, hold: Hold, values: Values, *, spends: bool) -> bool:
     """Write how a held attempt leaves its stage; False when the hold is not valid."""
     if connection.execute(move, {"spent": int(spends), **values, **of_hold(hold)}).rowcount > 0:
         return True
     connection.execute(_COUNT_STALE, of_hold(hold))
     return False
-
-
-# lose_input
-
-_RETURN = _END_HELD.values(state=StageState.WAITING, parked_since=None, **NOT_HELD)
-_OUTPUTS_BEFORE = select(stages).where(
-    OF_RUN, select(_POSITION).where(IS_STAGE).correlate(None).scalar_subquery() > _POSITION
-)
-_LOSE_OUTPUT = (
-    update(stages)
-    .where(IS_STAGE, stages.c.state == StageState.SUCCEEDED, stages.c.reruns < MAX_RERUNS)
-    .values(
-        state=StageState.READY,
-        reruns=stages.c.reruns + 1,
-        attempts=0,
-        claim=None,
-        finished_at=None,
-        duration_s=None,
-        launched_at=None,
-        parked_since=None,
-    )
-)
-
-
-def lose_input(connection: Connection, hold: Hold, error: JobError, claim_key: str, end: Finished) -> bool:
-    """Run the stage again whose output is lost."""
-    locked_job(connection, hold.key.job_id)
-    producer = _producer(connection, hold.key, claim_key)
-    if producer is None or producer.reruns >= MAX_RERUNS:
-        return fail(connection, hold, error, spends=False, end=end)
-    if not _end_held(connection, _RETURN, hold, {"error": error_document(error)}, spends=False):
-        return False
-    end_attempt(connection, hold, "returned", end.at, duration_s=end.duration_s, error=error)
-    connection.execute(_LOSE_OUTPUT, of_key(StageKey(hold.key.job_id, hold.key.run, producer.stage, producer.part)))
-    return True
-
-
-def _producer(connection: Connection, key: StageKey, claim_key: str) -> AnyRow | None:
-    rows = connection.execute(_OUTPUTS_BEFORE, of_key(key))
-    return next((row for row in rows if row.claim is not None and row.claim["key"] == claim_key), None)

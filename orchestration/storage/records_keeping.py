@@ -27,6 +27,7 @@ from orchestration.storage.records_moves import (
     end_attempt,
     end_job,
     ended,
+    fail_job,
     locked_job,
     of_hold,
     of_key,
@@ -70,7 +71,7 @@ _RUNNING_FOR = select(stages.c.epoch, stages.c.losses).where(
 
 def lapsed(connection: Connection, limit: int) -> Sequence[Suspect]:
     running = stages.c.state == spelled_out(StageState.RUNNING)
-    return _suspects(connection, limit, running, stages.c.lease_until < now_s())
+    return suspects(connection, limit, running, stages.c.lease_until < now_s())
 
 
 def unstarted(
@@ -83,10 +84,11 @@ def unstarted(
     looked_at = stages.c.stage.not_in(except_stages)
     never_launched = stages.c.launched_at.is_(None)
     suspect = or_(never_launched, and_(overdue, looked_at))
-    return _suspects(connection, limit, ready, stages.c.not_before <= now_s(), suspect)
+    return suspects(connection, limit, ready, stages.c.not_before <= now_s(), suspect)
 
 
-def _suspects(connection: Connection, limit: int, *conditions: ColumnElement[bool]) -> list[Suspect]:
+def suspects(connection: Connection, limit: int, *conditions: ColumnElement[bool]) -> list[Suspect]:
+    """Pieces of work of unfinished jobs that meet these conditions."""
     live = and_(jobs.c.id == stages.c.job_id, jobs.c.run == stages.c.run, jobs.c.state.in_(UNFINISHED))
     its_run = and_(runs.c.job_id == stages.c.job_id, runs.c.run == stages.c.run)
     found = select(*_SUSPECT).join_from(stages, jobs, live).join(runs, its_run).where(*conditions)
@@ -118,8 +120,7 @@ def _count_loss(connection: Connection, held: Update, hold: Hold, losses: int, a
         return False
     end_attempt(connection, hold, "lost", at, error=error)
     if given_up:
-        cancel_rest(connection, key.job_id, key.run, at)
-        end_job(connection, key.job_id, key.run, JobState.FAILED, at, error=error)
+        fail_job(connection, key, error, at)
     return not given_up
 
 

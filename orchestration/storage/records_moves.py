@@ -15,7 +15,7 @@ from orchestration.storage.rows import AnyRow, Values, claim_document, error_doc
 from orchestration.storage.schema import attempts, jobs, runs, stages
 from orchestration.storage.types import now_s
 from pipeline.errors import IllegalTransition, JobNotFound
-from pipeline.ids import Claim, Hold, StageKey, canonical_uuid
+from pipeline.ids import WHOLE, Claim, Hold, StageKey, canonical_uuid
 from pipeline.job import JobError, JobState, StageState, job_sources, stage_sources
 
 # Which rows. The parameters come from `of_key` and `of_hold`.
@@ -70,9 +70,12 @@ _CANCEL_REST = (
     .where(OF_RUN, stages.c.state.in_(stage_sources(StageState.CANCELLED)))
     .values(state=StageState.CANCELLED, **NOT_HELD)
 )
+_CANCEL_PARTS = _CANCEL_REST.where(stages.c.stage == _STAGE[0], stages.c.part != WHOLE)
+_FAIL_SPLIT = update(stages).where(OF_RUN, stages.c.state == StageState.SPLIT)
 _OPEN_ATTEMPTS = update(attempts).where(
     attempts.c.job_id == _RUN[0], attempts.c.run == _RUN[1], attempts.c.outcome.is_(null())
 )
+_CUT_OFF_PARTS = _OPEN_ATTEMPTS.where(attempts.c.stage == _STAGE[0], attempts.c.part != WHOLE)
 _END_ATTEMPT = update(attempts).where(
     attempts.c.job_id == _RUN[0],
     attempts.c.run == _RUN[1],
@@ -131,6 +134,22 @@ def _move_job(
 def cancel_rest(connection: Connection, job_id: str, run: int, at: datetime) -> None:
     """Cancel the stages of a run that have not ended."""
     connection.execute(_CANCEL_REST, {"finished_at": at, **of_run(job_id, run)})
+
+
+def cancel_parts(connection: Connection, whole: StageKey, at: datetime) -> None:
+    """Cancel the parts of a stage that have not ended, and cut their attempts off."""
+    parts = {"this_stage": whole.stage, **of_run(whole.job_id, whole.run)}
+    connection.execute(_CANCEL_PARTS, {"finished_at": at, **parts})
+    connection.execute(_CUT_OFF_PARTS, {"outcome": "cancelled", "finished_at": at, **parts})
+
+
+def fail_job(connection: Connection, key: StageKey, error: JobError, at: datetime) -> None:
+    """What follows when a stage or a part of it has failed for good."""
+    if key.part != WHOLE:
+        connection.execute(_FAIL_SPLIT, {**ended(StageState.FAILED, at, error), **of_run(key.job_id, key.run)})
+        cut_off_attempts(connection, key.job_id, key.run, "cancelled", at)
+    cancel_rest(connection, key.job_id, key.run, at)
+    end_job(connection, key.job_id, key.run, JobState.FAILED, at, error=error)
 
 
 def end_attempt(

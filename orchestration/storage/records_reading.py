@@ -13,8 +13,8 @@ from orchestration.storage.records_moves import spelled_out
 from orchestration.storage.rows import AnyRow, attempt_from, job_from, past_run_from, run_from, stage_from
 from orchestration.storage.schema import attempts, jobs, runs, stages
 from pipeline.errors import JobNotFound
-from pipeline.ids import canonical_uuid
-from pipeline.job import FIRST_RUN, RECENT_TRIES, Attempt, Job, JobState, StageRecord
+from pipeline.ids import WHOLE, canonical_uuid
+from pipeline.job import FIRST_RUN, RECENT_TRIES, Attempt, Job, JobState, PartCount, StageRecord, StageState
 from pipeline.pages import Page
 from pipeline.ports import JobFilter, Tally
 from pipeline.runs import RunSummary
@@ -61,24 +61,39 @@ def all_runs(connection: Connection, tenant_id: str, job_id: str) -> tuple[RunSu
 
 
 def _stages(connection: Connection, job_id: str, run: int, spent: AttemptsSpent) -> list[StageRecord]:
-    of_run = select(stages).where(stages.c.job_id == job_id, stages.c.run == run)
+    """As wholes."""
+    of_run = select(stages).where(stages.c.job_id == job_id, stages.c.run == run, stages.c.part == WHOLE)
     tries = _tries(connection, job_id, run, spent)
-    rows = connection.execute(of_run.order_by(stages.c.position, stages.c.part))
-    return [stage_from(row, tries[row.stage, row.part]) for row in rows]
+    rows = connection.execute(of_run.order_by(stages.c.position)).all()
+    levels = {row.stage: row.level for row in rows if row.level}
+    counts = _part_counts(connection, job_id, run, levels) if levels else {}
+    return [stage_from(row, tries[row.stage], counts.get(row.stage)) for row in rows]
 
 
-def _tries(connection: Connection, job_id: str, run: int, spent: AttemptsSpent) -> dict[tuple[str, int], list[Attempt]]:
+def _part_counts(connection: Connection, job_id: str, run: int, levels: Mapping[str, int]) -> dict[str, PartCount]:
+    """Of the latest splitting of each stage."""
+    done = func.count().filter(stages.c.state == StageState.SUCCEEDED)
+    latest = or_(*(and_(stages.c.stage == stage, stages.c.level == level) for stage, level in levels.items()))
+    parts = select(stages.c.stage, done, func.count()).where(
+        stages.c.job_id == job_id, stages.c.run == run, stages.c.part != WHOLE, latest
+    )
+    rows = connection.execute(parts.group_by(stages.c.stage))
+    return {stage: PartCount(done, total) for stage, done, total in rows}
+
+
+def _tries(connection: Connection, job_id: str, run: int, spent: AttemptsSpent) -> dict[str, list[Attempt]]:
     same_stage = and_(*(stages.c[name] == attempts.c[name] for name in ("job_id", "run", "stage", "part")))
     recent = (
         select(attempts)
         .join(stages, same_stage)
-        .where(attempts.c.job_id == job_id, attempts.c.run == run, attempts.c.epoch > stages.c.epoch - RECENT_TRIES)
+        .where(attempts.c.job_id == job_id, attempts.c.run == run, attempts.c.part == WHOLE)
+        .where(attempts.c.epoch > stages.c.epoch - RECENT_TRIES)
         .order_by(attempts.c.epoch)
     )
-    tries: dict[tuple[str, int], list[Attempt]] = defaultdict(list)
+    tries: dict[str, list[Attempt]] = defaultdict(list)
     for row in connection.execute(recent):
         known = spent.get((run, row.stage, row.part, row.epoch), NOTHING)
-        tries[row.stage, row.part].append(replace(attempt_from(row), spent=known))
+        tries[row.stage].append(replace(attempt_from(row), spent=known))
     return tries
 
 

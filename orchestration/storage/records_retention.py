@@ -33,7 +33,9 @@ _FINISHED = (
 )
 _RESULTS = select(runs.c.result).where(runs.c.job_id == bindparam("this_job"), runs.c.result.is_not(None))
 _OUTPUTS = select(stages).where(stages.c.job_id == bindparam("this_job"), stages.c.claim.is_not(None))
+_INPUTS = select(stages.c.input).where(stages.c.job_id == bindparam("this_job"), stages.c.input.is_not(None))
 _FORGET_OUTPUT = update(stages).where(IS_STAGE).values(claim=None)
+_FORGET_INPUTS = update(stages).where(stages.c.job_id == bindparam("this_job")).values(input=None)
 
 
 # outputs
@@ -51,12 +53,17 @@ def forget_outputs(connection: Connection, job_id: str, until: datetime, at: dat
         return []
     results = {result["key"] for result in connection.scalars(_RESULTS, {"this_job": job_id})}
     outputs = [row for row in connection.execute(_OUTPUTS, {"this_job": job_id}) if row.claim["key"] not in results]
+    inputs = connection.scalars(_INPUTS, {"this_job": job_id}).all()
+    if inputs:
+        connection.execute(_FORGET_INPUTS, {"this_job": job_id})
     for row in outputs:
         connection.execute(_FORGET_OUTPUT, of_key(StageKey(job_id, row.run, row.stage, row.part)))
     connection.execute(
         update(jobs).where(jobs.c.id == job_id).values(forgotten_at=at, source={**job.source, "body": None})
     )
-    return _distinct(claim_from(document) for document in (job.source["body"], *(row.claim for row in outputs)))
+    return _distinct(
+        claim_from(document) for document in (job.source["body"], *(row.claim for row in outputs), *inputs)
+    )
 
 
 def _distinct(claims: Iterable[Claim | None]) -> list[Claim]:

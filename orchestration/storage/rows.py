@@ -1,6 +1,6 @@
 """Rows to values and back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipeline.job import (
     JobSource,
     JobState,
     NewJob,
+    PartCount,
     StageRecord,
     StageState,
     Suspect,
@@ -166,7 +167,44 @@ def _nothing_done(job_id: str, run: int, tenant_id: str, name: str, position: in
         "not_before": 0.0,
         "reruns": 0,
         "stale_writes": 0,
+        "level": 0,
     }
+
+
+def part_values(
+    whole: AnyRow, first: int, inputs: Sequence[Claim], done: Mapping[str, AnyRow], at_once: int
+) -> list[Values]:
+    """The parts that a stage is split into, numbered from `first`.
+
+    Those whose input has been read before, with success, take that over: `done` has them by the hash of the input. The
+    first `at_once` of the others are ready and count as launched.
+    """
+    rows: list[Values] = []
+    for number, claim in enumerate(inputs, start=first):
+        alike = done.get(claim.sha256)
+        is_launched = alike is None and at_once > 0
+        at_once -= is_launched
+        rows.append(
+            {
+                **_nothing_done(whole.job_id, whole.run, whole.tenant_id, whole.stage, whole.position),
+                **(_took_over(alike) if alike is not None else _to_be_done(is_launched=is_launched)),
+                "part": number,
+                "level": whole.level,
+                "input": claim_document(claim),
+                "is_launched": is_launched,
+            }
+        )
+    return rows
+
+
+def _took_over(alike: AnyRow) -> Values:
+    names = ("state", "attempts", "started_at", "finished_at", "duration_s", "claim")
+    return {"launches": 0, **{name: getattr(alike, name) for name in names}}
+
+
+def _to_be_done(*, is_launched: bool) -> Values:
+    nothing = {"attempts": 0, "started_at": None, "finished_at": None, "duration_s": None, "claim": None}
+    return {"state": StageState.READY if is_launched else StageState.WAITING, "launches": int(is_launched), **nothing}
 
 
 def options_document(options: Options) -> Values:
@@ -244,7 +282,7 @@ def run_from(row: AnyRow) -> RunSummary:
     )
 
 
-def stage_from(row: AnyRow, tries: Iterable[Attempt] = ()) -> StageRecord:
+def stage_from(row: AnyRow, tries: Iterable[Attempt] = (), parts: PartCount | None = None) -> StageRecord:
     return StageRecord(
         stage=row.stage,
         position=row.position,
@@ -262,6 +300,7 @@ def stage_from(row: AnyRow, tries: Iterable[Attempt] = ()) -> StageRecord:
         reruns=row.reruns,
         stale_writes=row.stale_writes,
         tries=tuple(tries),
+        parts=parts,
     )
 
 
@@ -288,7 +327,9 @@ def suspect_from(row: AnyRow) -> Suspect:
     )
 
 
-def grant_from(key: StageKey, job: AnyRow, taken: AnyRow, done: Sequence[StageRecord]) -> Grant:
+def grant_from(
+    key: StageKey, job: AnyRow, taken: AnyRow, done: Sequence[StageRecord], results: Sequence[Claim]
+) -> Grant:
     return Grant(
         key=key,
         epoch=taken.epoch,
@@ -306,6 +347,9 @@ def grant_from(key: StageKey, job: AnyRow, taken: AnyRow, done: Sequence[StageRe
         done=tuple(done),
         max_attempts=job.max_attempts,
         batch_id=job.batch_id,
+        level=taken.level,
+        part_input=claim_from(taken.input),
+        results=tuple(results),
     )
 
 

@@ -28,7 +28,7 @@ from pipeline.schedules import CatchUp
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 from pipeline.webhooks import DeliveryState
 
-REVISION = "0013"
+REVISION = "0014"
 """The migration that makes this schema."""
 metadata = schema_base.metadata
 attempt_usage = schema_spending.attempt_usage
@@ -129,6 +129,10 @@ stages = Table(
     Column("error", DOCUMENT),
     Column("reruns", Integer, nullable=False),
     Column("stale_writes", Integer, nullable=False),
+    # Of a part: which splitting it is of; of a whole: the one whose parts count, 0 for none.
+    Column("level", Integer, nullable=False),
+    # What a part reads.
+    Column("input", DOCUMENT),
     PrimaryKeyConstraint("job_id", "run", "stage", "part"),
     ForeignKeyConstraint(["job_id", "run"], ["run.job_id", "run.run"], ondelete="CASCADE"),
 )
@@ -362,7 +366,7 @@ _partial(
     "finished_at",
 )
 # Where an unfinished job is, or a failed one failed.
-_partial("ix_stage_place", stages, "state IN ('ready', 'running', 'failed')", "tenant_id", "stage", "job_id")
+_partial("ix_stage_place", stages, "state IN ('ready', 'running', 'split', 'failed')", "tenant_id", "stage", "job_id")
 _partial("ix_stage_ready", stages, "state = 'ready'", "not_before", "tenant_id")
 _partial("ix_stage_running", stages, "state = 'running'", "lease_until", "tenant_id")
 _partial("ix_job_batch", jobs, "batch_id IS NOT NULL", "tenant_id", "batch_id", "id")

@@ -1,7 +1,7 @@
 """What every stage agrees on: declarations, tools, payload nouns, errors and retry policies."""
 
 from stages.contract.codes import CODES, Code
-from stages.contract.declaration import Stage, stage
+from stages.contract.declaration import FanOut, Stage, stage
 from stages.contract.errors import Cancelled, Permanent, Postponed, StageError, Transient
 from stages.contract.nouns import (
     Analysis,
@@ -42,6 +42,7 @@ __all__ = [
     "Completion",
     "Content",
     "Document",
+    "FanOut",
     "Fetched",
     "History",
     "Http",

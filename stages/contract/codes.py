@@ -57,6 +57,7 @@ CODES: dict[str, Code] = {
     "llm_denied": Code("The language model's endpoint refused the API key; an operator has to correct it.", True),
     "llm_rejected": Code("The language model's endpoint rejected the request."),
     # any stage
+    "too_many_parts": Code("The content is too long to be read in parts."),
     "stage_timeout": Code("The stage did not finish within its time limit.", True, True),
     "dependency_unavailable": Code("An external service stayed unavailable for too long.", True),
     "deadline_exceeded": Code("The job did not finish before its deadline.", True),

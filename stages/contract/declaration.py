@@ -1,6 +1,6 @@
 """A stage is a frozen value: its name, what it takes and gives, and how it wants to be run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
@@ -21,6 +21,29 @@ def _unguarded(_payload: Any, _tools: Tools) -> None:
     return None
 
 
+def _never(_results: Sequence[Any], _tools: Tools) -> Iterable[Payload]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """How a stage does a large payload in parts. Each part is an attempt of its own, with its own retries.
+
+    `split` and `regroup` call nothing outside; the stage's guard stands before `map`, `reduce` and `run` only. What
+    they yield is stored piece by piece, so a generator keeps memory bounded. They do the same with the same payload, or
+    a run that is retried could not take over the parts that are done.
+    """
+
+    split: Callable[[Any, Tools], Iterable[Payload]]
+    """`(payload, tools)` to the payloads of the parts; none when the stage does this payload whole, by its `run`."""
+    map: Callable[[Any, Tools], Payload]
+    """`(part, tools)` to the result of one part; also of those that `regroup` makes."""
+    reduce: Callable[[Any, Sequence[Any], Tools], Payload]
+    """`(payload, results, tools)` to the output of the stage; the results are in the order of the parts."""
+    regroup: Callable[[Sequence[Any], Tools], Iterable[Payload]] = _never
+    """`(results, tools)` to further parts where there is more than `reduce` can take; none, the default, where not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage(Generic[In_contra, Out_co]):
     """One step of a pipeline. Queue, routing, task and retry policy all follow from this declaration."""
@@ -38,6 +61,8 @@ class Stage(Generic[In_contra, Out_co]):
     """Total deadline of one attempt, in seconds."""
     guard: Guard = _unguarded
     """Names the external dependency a circuit breaker protects for this payload, or None."""
+    fan_out: FanOut | None = None
+    """How it does a large payload in parts; None, the default, for one that never does."""
 
     def takes(self, noun: type[Payload]) -> bool:
         """Whether a payload of this type fits as input."""
@@ -51,6 +76,7 @@ def stage(
     retry: RetryPolicy | None = None,
     time_limit_s: float = 60.0,
     guard: Guard = _unguarded,
+    fan_out: FanOut | None = None,
 ) -> Callable[[Callable[[TakenT, Tools], GivenT]], Stage[TakenT, GivenT]]:
     """Declare a function `(payload, tools) -> payload` as a stage; its annotations say what it takes and gives."""
 
@@ -67,6 +93,7 @@ def stage(
             retry=retry or RetryPolicy(),
             time_limit_s=time_limit_s,
             guard=guard,
+            fan_out=fan_out,
         )
 
     return declare

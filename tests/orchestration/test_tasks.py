@@ -9,12 +9,12 @@ from orchestration.tasks import register_tasks
 from orchestration.transport import DELIVERY_COUNT, MESSAGE_ID
 from pipeline import attempt
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
-from pipeline.job import JobState, Lane, NewJob, StageState
+from pipeline.job import PARTS_AT_ONCE, JobSource, JobState, Lane, NewJob, StageState
 from pipeline.outcome import MACHINERY_DELAY_S
 from stages.contract import Article, Permanent, Postponed, RetryPolicy, Source, Tools, Transient
 from tests.support.bench import Bench
 from tests.support.broker import MemoryBroker, Published
-from tests.support.catalogs import ARTICLE, scripted
+from tests.support.catalogs import ARTICLE, in_parts, scripted
 from tests.support.jobs import MESSAGE, key_of
 
 
@@ -38,6 +38,32 @@ class Deployment:
     def work(self, stage: str = "read") -> object:
         (result,) = self.broker.work(stage)
         return result
+
+
+class InParts:
+    """A job whose first stage is done in parts, launched."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *lines: str, lane: Lane = Lane.NORMAL) -> None:
+        self.errors: list[Exception] = []
+        self.bench = Bench(in_parts(self.work_on))
+        self.broker = MemoryBroker(monkeypatch, self.bench.catalog.stages.values())
+        register_tasks(self.broker.app, self.bench.catalog, lambda: self.bench.services, Gate())
+        body = self.bench.payloads.inner.put("default/body", "\n".join(lines).encode(), "text/plain")
+        self.job = self.bench.accept(source=JobSource(body=body), lane=lane)
+        launch(self.broker.app, key_of(self.job, "count"), self.job.stages, lane, number=1)
+
+    def work_on(self, text: str, _tools: Tools) -> str:
+        if self.errors:
+            raise self.errors.pop()
+        return text.upper()
+
+    def work(self, stage: str = "count") -> object:
+        return self.broker.deliver(self.broker.take(stage))
+
+    @property
+    def ids(self) -> list[str]:
+        """What waits, without the id of the job."""
+        return [message.id.removeprefix(f"{self.job.id}:1:") for message in self.broker.all_waiting()]
 
 
 def delay_of(message: Published) -> float:
@@ -228,3 +254,72 @@ def test_while_the_gate_is_shut_a_message_waits_and_nothing_is_claimed(monkeypat
     here.gate.is_open = True
     here.work()
     assert here.bench.stage(here.job, "read").state is StageState.SUCCEEDED
+
+
+# parts
+
+
+def test_parts_are_messages_of_their_own_with_their_stage_and_the_rest_of_the_run_behind_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = InParts(monkeypatch, "a", "b", lane=Lane.BULK)
+    assert here.work() == "IGNORED"
+    first, second = here.broker.all_waiting()
+    assert here.ids == ["count:1:1", "count:2:1"]
+    assert (first.queue, first.priority, first.args, first.kwargs["part"]) == ("count", 6, [None], 1)
+    links = [(link["options"]["task_id"], link["kwargs"]["part"]) for link in reversed(second.embed["chain"])]
+    assert links == [(f"{here.job.id}:1:count:0:2", 0), (f"{here.job.id}:1:store:0:1", 0)]
+
+
+def test_the_chain_goes_on_from_the_part_that_is_done_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = InParts(monkeypatch, "a", "b")
+    here.work()
+    assert here.work() == "IGNORED"
+    assert here.ids == ["count:2:1"]
+    assert isinstance(here.work(), dict)
+    assert here.ids == ["count:0:2"]
+    here.work()
+    assert here.ids == ["store:0:1"]
+    here.work("store")
+    assert here.bench.read(here.job).state is JobState.SUCCEEDED
+
+
+def test_a_part_that_is_done_sends_the_next_one_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = InParts(monkeypatch, *"abcdef")
+    here.work()
+    assert len(here.ids) == PARTS_AT_ONCE
+    here.work()
+    assert here.ids == [f"count:{part}:1" for part in range(2, PARTS_AT_ONCE + 2)]
+
+
+def test_a_part_that_is_tried_again_keeps_what_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = InParts(monkeypatch, "a", "b")
+    here.work()
+    here.errors.append(Postponed("llm_rate_limited", delay_s=10))
+    assert here.work() == "RETRY"
+    here.work()
+    here.bench.clock.advance(60)
+    here.work()
+    assert here.ids == ["count:0:2"]
+
+
+def test_a_last_part_whose_worker_died_before_the_chain_went_on_hands_on_when_it_is_redelivered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = InParts(monkeypatch, "a", "b")
+    here.work()
+    here.work()
+    message = here.broker.take("count")
+    here.broker.deliver(message)
+    here.broker.take("count")  # It never was published.
+    here.broker.deliver(replace(message, headers={**message.headers, DELIVERY_COUNT: 1}))
+    assert here.ids == ["count:0:2"]
+
+
+def test_parts_that_the_broker_does_not_take_are_left_to_the_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = InParts(monkeypatch, "a", "b")
+    message = here.broker.take("count")
+    here.broker.is_down = True
+    assert here.broker.deliver(message) == "IGNORED"
+    found = here.bench.records.unstarted(older_than_s=1000, limit=10)
+    assert [suspect.key.part for suspect in found] == [1, 2]

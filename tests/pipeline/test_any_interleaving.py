@@ -10,9 +10,9 @@ from datetime import timedelta
 from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pipeline.attempt import payload_key
 from pipeline.ids import Claim, Delivery, Hold, StageKey
 from pipeline.job import MAX_LOSSES, Grant, Job, JobError, JobState, NewJob, StageState
+from pipeline.parts import payload_key
 from pipeline.ports import Finished
 from pipeline.runs import NewRun
 from stages.contract import Article, Permanent, Postponed, RetryPolicy, Source, StageError, Tools, Transient

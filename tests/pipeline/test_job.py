@@ -24,7 +24,8 @@ JOB_MOVES = """
 STAGE_MOVES = """
     waiting  ready cancelled
     ready    running failed cancelled
-    running  ready waiting succeeded failed cancelled
+    running  ready waiting split succeeded failed cancelled
+    split    ready waiting failed cancelled
     succeeded ready
 """
 
