@@ -57,6 +57,10 @@ bench-summaries: setup ## ROUGE of summaries without a language model: DATA=file
 bench-extraction: setup ## How well main content is found: DATA=folder of pages and truth
 	@$(BIN)/python -m tests.benchmarks.extraction --data $(DATA)
 
+.PHONY: bench-bombs
+bench-bombs: setup ## How hostile answers end, and how long they take
+	$(BIN)/python -m tests.benchmarks.bombs
+
 .PHONY: chaos
 chaos: setup ## Break everything at random under load, then judge: MINUTES=30 SEED=1
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)

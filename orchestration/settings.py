@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     fetch_max_decoded_bytes: int = Field(default=20 * 2**20, gt=0)
 
     # parsing
-    parse_timeout_s: float = Field(default=20.0, gt=0)
+    parse_timeout_s: float = Field(default=12.0, gt=0)
     """What one page may take in a parsing child."""
     parse_max_memory_bytes: int = Field(default=2**30, gt=0)
     """What one parsing child may allocate."""

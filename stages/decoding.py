@@ -71,6 +71,8 @@ class Decoded:
     kind: PageKind
     text: str
     charset: str
+    is_damaged: bool = False
+    """Whether some bytes were no characters in the charset."""
 
 
 def decode(body: bytes, content_type: str | None, name: str | None = None) -> Decoded:
@@ -79,7 +81,7 @@ def decode(body: bytes, content_type: str | None, name: str | None = None) -> De
     Raises `Permanent` with code `empty_body`, `unsupported_media_type` or `undecodable`.
 
     >>> decode("<p>Grüße".encode("cp1252"), "text/html; charset=iso-8859-1")
-    Decoded(kind='html', text='<p>Grüße', charset='cp1252')
+    Decoded(kind='html', text='<p>Grüße', charset='cp1252', is_damaged=False)
     >>> decode(b"# Title", None, "notes.md").kind
     'markdown'
     """
@@ -89,7 +91,7 @@ def decode(body: bytes, content_type: str | None, name: str | None = None) -> De
     charset, text = _read(body, content_type, kind)
     if not text.strip():
         raise Permanent("empty_body")
-    return Decoded(kind, text, charset)
+    return Decoded(kind, text, charset, is_damaged="\ufffd" in text)
 
 
 def kind_of(body: bytes, content_type: str | None, name: str | None = None) -> PageKind:
@@ -171,5 +173,5 @@ def _damage(text: str) -> float:
     >>> _damage("plain"), _damage("M\ufffdnchen"), _damage("aé\ufffdü€")
     (0.0, 1.0, 0.25)
     """
-    beyond_ascii = sum(1 for character in text if character > "\x7f")
+    beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
     return text.count("\ufffd") / max(beyond_ascii, 1)

@@ -27,4 +27,5 @@ def extract(page: Page, tools: Tools) -> Article:
         site_name=found.site_name,
         url=page.url,
         word_count=found.word_count,
+        warnings=(*page.warnings, *found.warnings),
     )

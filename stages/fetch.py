@@ -15,7 +15,7 @@ from stages.contract import (
     stage,
 )
 from stages.contract.tools import Clock
-from stages.decoding import decode
+from stages.decoding import Decoded, decode
 from stages.web import origin_of, rate_limit_delay_s, retry_after_s
 
 CLIENT_ERRORS: dict[int, str] = {
@@ -60,6 +60,7 @@ def _page_of_content(source: Source, body: bytes, clock: Clock) -> Page:
         fetched_at=clock.now(),
         wire_bytes=len(body),
         decoded_bytes=len(body),
+        warnings=_warnings(decoded),
     )
 
 
@@ -80,7 +81,12 @@ def _page_of_url(url: str, tools: Tools) -> Page:
         fetched_at=tools.clock.now(),
         wire_bytes=answer.wire_bytes,
         decoded_bytes=len(answer.body),
+        warnings=_warnings(decoded),
     )
+
+
+def _warnings(decoded: Decoded) -> tuple[str, ...]:
+    return ("characters_replaced",) if decoded.is_damaged else ()
 
 
 def refusal(answer: Fetched, clock: Clock) -> StageError | None:

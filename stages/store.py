@@ -26,6 +26,7 @@ def store(_content: Content, tools: Tools) -> Document:
         summary=_last(outputs, Summary),
         analysis=_last(outputs, Analysis),
         extra={name: output.model_dump(mode="json") for name, output in outputs.items() if _is_extra(output)},
+        warnings=article.warnings if article else (),
         provenance=_provenance(tools.history.steps),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.settings import Settings
-from stages.contract import CODES
+from stages.contract import CODES, WARNINGS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("api", "orchestration", "pipeline", "stages")
@@ -55,13 +55,18 @@ def test_every_code_has_a_sentence() -> None:
 
 def test_the_reference_lists_exactly_the_codes() -> None:
     listed = table_rows("errors.md", r"[a-z_]+")
-    assert sorted(listed) == sorted(CODES)
+    assert sorted(listed) == sorted([*CODES, *WARNINGS])
 
 
 def test_the_reference_says_whether_a_retry_helps() -> None:
     page = (ROOT / "docs" / "reference" / "errors.md").read_text()
     rows = dict(re.findall(r"^\| `([a-z_]+)` \|.*\| (yes|no) \|$", page, re.MULTILINE))
     assert rows == {code: "yes" if entry.retry_helps else "no" for code, entry in CODES.items()}
+
+
+def test_the_reference_lists_exactly_the_warnings_and_each_is_used() -> None:
+    assert set(table_rows("errors.md", r"[a-z_]+")) >= set(WARNINGS)
+    assert set(WARNINGS) <= literals(nodes())
 
 
 def test_the_reference_lists_exactly_the_settings() -> None:

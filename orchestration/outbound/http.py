@@ -57,6 +57,8 @@ class HttpLimits:
     max_redirects: int = 5
     max_wire_bytes: int = 10 * MIB
     max_decoded_bytes: int = 20 * MIB
+    max_headers: int = 256
+    """Of one answer. Their size is limited by httpcore: 100 KiB, status line included."""
 
 
 class GuardedHttp:
@@ -124,6 +126,8 @@ class GuardedHttp:
     ) -> Fetched | str:
         """One request: the answer, or the URL it redirects to."""
         with closing(self._send(transport, cookies, url)) as response:
+            if len(response.headers.raw) > self._limits.max_headers:
+                raise Permanent("too_large", "The host's answer has more headers than the limit.")
             location = response.headers.get("location")
             if response.status_code in REDIRECTS and location:
                 return _target(url, location)

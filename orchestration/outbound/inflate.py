@@ -13,6 +13,11 @@ _RAW = -zlib.MAX_WBITS
 _GZIP_MAGIC = b"\x1f"
 _HEAD_BYTES = 2
 
+MAX_RATIO = 200
+"""How many times its size on the wire a body may have; pages reach 20, and deflate 1032."""
+RATIO_FROM_BYTES = 2**20
+"""Smaller ones may have any ratio: a short page of blanks is no bomb."""
+
 
 class Body:
     """A body as it arrives. Limits are in bytes, before and after decompression."""
@@ -34,6 +39,8 @@ class Body:
         self._decoded += self._inflate(data, room + 1) if self._inflate else data
         if len(self._decoded) > self._max_decoded_bytes:
             raise Permanent("too_large")
+        if len(self._decoded) > max(RATIO_FROM_BYTES, MAX_RATIO * self.wire_bytes):
+            raise Permanent("too_large", "The page is far larger than what was transferred: a decompression bomb.")
 
     def finish(self) -> bytes:
         """The whole decoded body. Raises `Transient` `protocol_error` where compressed data ends too early."""

@@ -11,6 +11,7 @@ from concurrent.futures import CancelledError, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from math import ceil
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Lock
@@ -25,14 +26,15 @@ T = TypeVar("T")
 
 MIB = 1024 * 1024
 SLICE_S = 0.25
+CPU_GRACE_S = 2
 
 
 @dataclass(frozen=True, slots=True)
 class IsolationLimits:
     """What one call may use, and how long a child lives."""
 
-    timeout_s: float = 20.0
-    """Of one call, once it has a child to itself."""
+    timeout_s: float = 12.0
+    """Of one call, once it has a child to itself; of processor time, 2 s more."""
     memory_bytes: int = 1024 * MIB
     """Address space of a child beyond what it starts with; enforced on Linux."""
     max_calls: int = 200
@@ -110,7 +112,8 @@ class ProcessIsolation:
         self, pool: ProcessPool, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> ProcessFuture[T]:
         try:
-            return pool.schedule(_run, args=(function, args, kwargs), timeout=self._limits.timeout_s)
+            work = (self._limits.timeout_s, function, args, kwargs)
+            return pool.schedule(_run, args=work, timeout=self._limits.timeout_s)
         except RuntimeError as error:
             raise BrokenProcessPool from error
 
@@ -134,8 +137,9 @@ class ProcessIsolation:
         pool.join()
 
 
-def _run(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+def _run(timeout_s: float, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
     """In the child: call, and make sure that whatever is raised can be pickled; the pool would not survive it."""
+    _limit_cpu(timeout_s)
     try:
         return function(*args, **kwargs)
     except (StageError, MemoryError):
@@ -172,6 +176,14 @@ def _die_with_parent() -> None:
     fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, fcntl.fcntl(parent.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
     if not parent.is_alive():
         os._exit(1)
+
+
+def _limit_cpu(timeout_s: float) -> None:
+    """Have the kernel end a call whose worker does not: one that is stopped, or starved itself."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = ceil(used.ru_utime + used.ru_stime + timeout_s) + CPU_GRACE_S
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 def _limit_memory(memory_bytes: int) -> None:

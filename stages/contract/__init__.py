@@ -1,6 +1,6 @@
 """What every stage agrees on: declarations, tools, payload nouns, errors and retry policies."""
 
-from stages.contract.codes import CODES, Code
+from stages.contract.codes import CODES, WARNINGS, Code
 from stages.contract.declaration import FanOut, Stage, stage
 from stages.contract.errors import Cancelled, Permanent, Postponed, StageError, Transient
 from stages.contract.nouns import (
@@ -33,6 +33,7 @@ from stages.contract.tools import (
 
 __all__ = [
     "CODES",
+    "WARNINGS",
     "Analysis",
     "Article",
     "CancelToken",

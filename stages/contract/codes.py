@@ -1,4 +1,7 @@
-"""The table of stable error codes a job can end with. `docs/reference/errors.md` is tested against it."""
+"""The tables of stable words: the codes a job can end with, and what a result warns of.
+
+`docs/reference/errors.md` is tested against them.
+"""
 
 from dataclasses import dataclass
 
@@ -14,6 +17,14 @@ class Code:
     blames_dependency: bool = False
     """Whether a circuit breaker counts it as a failure of the origin or endpoint that was called."""
 
+
+WARNINGS: dict[str, str] = {
+    "content_cut": "The parser stopped early: the page nests elements too deep, and what comes after is missing.",
+    "structure_flattened": "The page nests elements too deep; text is kept, but not all of its structure.",
+    "attributes_dropped": "An element has more attributes than are read; the others are left out.",
+    "characters_replaced": "Some bytes are no characters in the page's encoding; a mark stands in their place.",
+}
+"""What a result may say of itself, by a stable word: it is good, but not all there was."""
 
 CODES: dict[str, Code] = {
     # fetch

@@ -70,6 +70,8 @@ class Page(Payload):
     fetched_at: AwareDatetime
     wire_bytes: int
     decoded_bytes: int
+    warnings: tuple[str, ...] = ()
+    """Words of `stages.contract.WARNINGS`."""
 
 
 class Content(Payload):
@@ -90,6 +92,8 @@ class Article(Content):
     site_name: str | None = None
     url: str | None = None
     word_count: int
+    warnings: tuple[str, ...] = ()
+    """Words of `stages.contract.WARNINGS`: what of the page is not here."""
 
 
 class Section(BaseModel):
@@ -218,4 +222,6 @@ class Document(Payload):
     analysis: Analysis | None = None
     extra: dict[str, Any] = Field(default_factory=dict)
     """Outputs of further stages, by the name of the stage."""
+    warnings: tuple[str, ...] = ()
+    """Words of `stages.contract.WARNINGS`: why this may not be all of the page."""
     provenance: tuple[StageProvenance, ...]

@@ -17,7 +17,7 @@ from stages.extraction.counting import word_count
 from stages.extraction.language import language_of
 from stages.extraction.metadata import PageMetadata, metadata_of
 from stages.extraction.rendering import Rendered, escaped_markdown, render
-from stages.extraction.trees import SKIPPED, drop_unrendered, parse_page, without_hidden
+from stages.extraction.trees import SKIPPED, drop_unrendered, parse_page, read_page, without_hidden
 
 # Both log a traceback or a warning for each page that they cannot read; the outcome says it already.
 for _library in ("readability", "trafilatura"):
@@ -44,6 +44,7 @@ class Extracted:
     language: str | None
     site_name: str | None
     word_count: int
+    warnings: tuple[str, ...] = ()
 
 
 def extract_html(html: str, url: str | None) -> Extracted:
@@ -51,13 +52,14 @@ def extract_html(html: str, url: str | None) -> Extracted:
 
     Raises `Permanent`: `no_article` when there is no running text, `parse_failed` when it cannot be parsed.
     """
-    tree = parse_page(html)
+    page = read_page(html)
+    tree = page.tree
     shown = without_hidden(tree)
     main, title = _by_readability(shown, url)
     chosen = main if _is_plausible(main, shown) else _second_opinion(shown, tree, url) or main
     if not _is_article(chosen, shown):
         raise Permanent("no_article")
-    return _described(chosen, metadata_of(tree, url, title))
+    return _described(chosen, metadata_of(tree, url, title), page.warnings)
 
 
 def extract_text(text: str, kind: str) -> Extracted:
@@ -78,7 +80,7 @@ def _by_markdown(body: str) -> tuple[Rendered, str | None]:
     return _render_tree(tree, None), title
 
 
-def _described(chosen: Rendered, metadata: PageMetadata) -> Extracted:
+def _described(chosen: Rendered, metadata: PageMetadata, warnings: tuple[str, ...] = ()) -> Extracted:
     return Extracted(
         text=chosen.text,
         markdown=chosen.markdown,
@@ -88,6 +90,7 @@ def _described(chosen: Rendered, metadata: PageMetadata) -> Extracted:
         language=language_of(metadata.stated_language, chosen.text),
         site_name=metadata.site_name,
         word_count=word_count(chosen.text),
+        warnings=warnings,
     )
 
 

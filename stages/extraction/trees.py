@@ -2,12 +2,14 @@
 
 import re
 from copy import deepcopy
+from dataclasses import dataclass
 
 import lxml.html
 from lxml.etree import LxmlError, ParserError, _Comment, _ProcessingInstruction, iterwalk, strip_tags
 from lxml.html import HtmlElement
 
 from stages.contract import Permanent
+from stages.extraction.bounds import bounded
 
 MAX_DEPTH = 100
 """Elements nested deeper are dissolved into their ancestors; all walks over a tree may recurse."""
@@ -25,29 +27,58 @@ _WRAPPER_CHARS = 500
 _DISSOLVED = "too-deep"
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A page as a tree, and words of `stages.contract.WARNINGS` about what is missing from it."""
+
+    tree: HtmlElement
+    warnings: tuple[str, ...] = ()
+
+
 def parse_page(html: str) -> HtmlElement:
+    """The tree of `read_page` alone."""
+    return read_page(html).tree
+
+
+def read_page(html: str) -> Parsed:
     """Read a whole page, however malformed.
 
     Raises `Permanent`: `no_article` when there is no content, `parse_failed` when the parser gives up.
     """
+    page = bounded(html.replace("\x00", ""))
+    tree, is_cut = _parsed(page.html)
+    if is_cut:
+        page = bounded(page.html, flatten=True)
+        tree, is_cut = _parsed(page.html)
+    _drop_control_characters(tree)
+    _reveal_root(tree)
+    _open_page_wrappers(tree)
+    _disarm_links(tree)
+    was_deep = _bound_depth(tree)
+    found = {
+        "content_cut": is_cut,
+        "structure_flattened": page.is_flattened or was_deep,
+        "attributes_dropped": page.attributes_dropped,
+    }
+    return Parsed(tree, tuple(word for word, holds in found.items() if holds))
+
+
+def _parsed(html: str) -> tuple[HtmlElement, bool]:
+    """What lxml makes of a page, and whether it stopped before the end."""
     # As bytes, so that no encoding the page names, which no longer holds, is believed.
-    data = html.replace("\x00", "").encode("utf-8", "replace")
+    data = html.encode("utf-8", "replace")
     # Without `huge_tree` lxml silently drops what is nested deeper than 256.
     parser = lxml.html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
     try:
         tree = lxml.html.document_fromstring(data, parser=parser)
+        is_cut = any(entry.level_name == "FATAL" for entry in parser.error_log)
     except ParserError as error:
         raise Permanent("no_article") from error
     except LxmlError as error:
         raise Permanent("parse_failed") from error
     if tree.find("body") is None:
         raise Permanent("no_article")
-    _drop_control_characters(tree)
-    _reveal_root(tree)
-    _open_page_wrappers(tree)
-    _disarm_links(tree)
-    _bound_depth(tree)
-    return tree
+    return tree, is_cut
 
 
 def without_hidden(tree: HtmlElement) -> HtmlElement:
@@ -111,8 +142,10 @@ def _disarm_links(tree: HtmlElement) -> None:
             del link.attrib["href"]
 
 
-def _bound_depth(tree: HtmlElement) -> None:
-    for element in _deeper_than(tree, MAX_DEPTH):
+def _bound_depth(tree: HtmlElement) -> bool:
+    """Whether something had to be dissolved."""
+    deep = _deeper_than(tree, MAX_DEPTH)
+    for element in deep:
         if element.tag in SKIPPED:
             element.drop_tree()
             continue
@@ -121,6 +154,7 @@ def _bound_depth(tree: HtmlElement) -> None:
         element.text = f" {element.text or ''}"
         element.tail = f" {element.tail or ''}"
     strip_tags(tree, _DISSOLVED)
+    return bool(deep)
 
 
 def _deeper_than(tree: HtmlElement, depth: int) -> list[HtmlElement]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -63,3 +64,9 @@ class Awkward(Exception):
 
 def fail_awkwardly() -> NoReturn:
     raise Awkward("this", "that")
+
+
+def processor_time() -> tuple[float, int]:
+    """What this process has used, and what it may use, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime, resource.getrlimit(resource.RLIMIT_CPU)[0]

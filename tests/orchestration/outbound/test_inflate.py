@@ -2,12 +2,13 @@ import gzip
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.outbound.inflate import Body
+from orchestration.outbound.inflate import MAX_RATIO, RATIO_FROM_BYTES, Body
 from stages.contract import Permanent, StageError, Transient
 
 Compress = Callable[[bytes], bytes]
@@ -55,6 +56,17 @@ def test_a_bomb_is_stopped_before_it_is_inflated(name: str) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * 1024 * 1024
+
+
+@pytest.mark.parametrize(("ratio", "outcome"), [(MAX_RATIO - 20, "fits"), (2 * MAX_RATIO, "too_large")])
+def test_a_ratio_is_a_bomb_before_its_size_is(ratio: int, outcome: str) -> None:
+    noise = Random(7).randbytes(16 * 1024)
+    wire = gzip.compress(noise + bytes(ratio * len(noise)))
+    assert _outcome("gzip", wire, step=1024, max_wire=10**7, max_decoded=10**8) == outcome
+
+
+def test_a_short_page_may_have_any_ratio() -> None:
+    assert _outcome("gzip", gzip.compress(bytes(RATIO_FROM_BYTES)), max_decoded=10**7) == "fits"
 
 
 def test_a_bomb_of_many_members_is_stopped() -> None:

@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
-from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
+from orchestration.outbound.isolation import CPU_GRACE_S, IsolationLimits, ProcessIsolation
 from pipeline.clock import SystemClock
 from stages.contract import Cancelled, CancelToken, Permanent, Postponed, Scope, StageError, Transient
 from tests.support import isolated
@@ -260,3 +261,9 @@ def test_a_killed_worker_leaves_no_process_behind_and_its_main_module_is_importe
 
 def _pids(directory: Path) -> set[int]:
     return {int(text) for path in directory.glob("pid-*") if (text := path.read_text())}
+
+
+def test_a_call_may_use_little_more_processor_time_than_time() -> None:
+    with closing(ProcessIsolation(max_workers=1, limits=IsolationLimits(timeout_s=7))) as isolate:
+        used_s, limit_s = isolate(scope(), isolated.processor_time)
+    assert used_s + 7 <= limit_s <= used_s + 7 + CPU_GRACE_S + 1
