@@ -29,10 +29,8 @@ StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
 Url = Annotated[str, StringConstraints(max_length=MAX_URL_CHARS), AfterValidator(encodable)]
 
 
-class JobOptions(BaseModel):
+class JobOptions(Options):
     """How a job is to be done."""
-
-    model_config = ConfigDict(extra="forbid")
 
     pipeline: StageName | None = Field(
         default=None, description=f"A named pipeline; `{DEFAULT_PIPELINE}` unless `stages` is given."
@@ -40,7 +38,6 @@ class JobOptions(BaseModel):
     stages: list[StageName] | None = Field(
         default=None, min_length=1, max_length=MAX_STAGES, description="An order of stages, instead of a pipeline."
     )
-    processing: Processing = Field(default="quick", description="`quick`: about three sentences; `detailed`: sections.")
     lane: Lane = Field(default=Lane.NORMAL, description="How soon the job is served.")
     tags: Tags = Field(default=[], description="Words to find the job by.")
     metadata: Metadata = Field(default={}, description="Kept and shown with the job; up to 4 KiB as JSON.")
@@ -82,7 +79,7 @@ class JobOptions(BaseModel):
             name=name,
             pipeline=self.pipeline,
             stages=None if self.stages is None else tuple(self.stages),
-            options=Options(processing=self.processing),
+            options=Options(**{name: getattr(self, name) for name in Options.model_fields}),
             lane=self.lane,
             tenant_id=tenant_id,
             tags=tuple(self.tags),

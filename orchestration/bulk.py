@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from celery import Celery
@@ -15,6 +15,7 @@ from pipeline.bulk import BulkAction, BulkFailure, BulkItem, BulkRecords, BulkVe
 from pipeline.errors import BrokerUnavailable, MachineryFailed
 from pipeline.ids import uuid7
 from pipeline.job import Job, Lane
+from pipeline.offer import Offer
 from pipeline.ports import JobFilter
 from stages.contract import Clock, Options
 
@@ -43,6 +44,7 @@ class BulkDesk:
     records: BulkRecords
     clock: Clock
     random: Random
+    offer: Offer = field(default_factory=Offer)
 
     def preview(self, tenant_id: str, jobs: JobFilter | Sequence[str]) -> Preview:
         """Which jobs are meant now; ids of no job are left out."""
@@ -62,7 +64,12 @@ class BulkDesk:
         from_stage: str | None = None,
         options: Options | None = None,
     ) -> BulkAction:
-        """Record an action on the jobs that are meant now; the keeper carries it out."""
+        """Record an action on the jobs that are meant now; the keeper carries it out.
+
+        Raises `Refused` for options that are not on offer.
+        """
+        if options is not None:
+            self.offer.check(options)
         now = self.clock.now()
         new = NewBulkAction(
             id=str(uuid7(now, self.random)),

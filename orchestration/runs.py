@@ -1,6 +1,6 @@
 """Running a finished job again: where it stopped, or from a stage that is asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from celery import Celery
@@ -11,6 +11,7 @@ from pipeline.events import Announcer
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import StageKey
 from pipeline.job import Job, Lane
+from pipeline.offer import Offer
 from pipeline.ports import Records
 from pipeline.runs import NewRun
 from stages.contract import Clock, Options
@@ -25,6 +26,7 @@ class Reruns:
     announcer: Announcer
     clock: Clock
     job_deadline_s: float
+    offer: Offer = field(default_factory=Offer)
 
     def retry(self, tenant_id: str, job_id: str, key: IdempotencyKey | None = None) -> Job:
         """Continue a failed or cancelled job at the stage where it stopped.
@@ -44,8 +46,11 @@ class Reruns:
     ) -> Job:
         """Start a finished job again from a stage; `options` replace those of the run before.
 
-        Raises `JobNotFound`, `JobUnfinished`, `UnknownStage` or `InputExpired`, and about the key as `retry`.
+        Raises `JobNotFound`, `JobUnfinished`, `UnknownStage` or `InputExpired`, about the key as `retry`, and `Refused`
+        for options that are not on offer.
         """
+        if options is not None:
+            self.offer.check(options)
         return self._open(tenant_id, job_id, self.new_run(from_stage, options), key)
 
     def new_run(self, from_stage: str | None, options: Options | None, lane: Lane | None = None) -> NewRun:

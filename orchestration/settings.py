@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     """OpenAI-compatible endpoint. When neither this nor a key is set, summaries are made offline."""
     llm_api_key: SecretStr | None = None
     llm_model: str = "gpt-4.1-mini"
+    llm_other_models: Annotated[tuple[str, ...], NoDecode] = ()
+    """Comma-separated names of further models at the same endpoint that a job may ask for."""
+    llm_custom_prompts: bool = True
+    """Whether clients may say, in a job's `prompt`, what the model is to heed."""
+    llm_max_prompt_chars: int = Field(default=2_000, ge=1, le=20_000)
+    """How long such a prompt may be."""
     llm_max_input_chars: int = Field(default=48_000, ge=2_000)
     """Longer articles are condensed to this before the model reads them."""
     llm_prices: Annotated[Prices, NoDecode] = Field(default_factory=Prices)
@@ -134,6 +140,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(_network_or_host(part.strip()) for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("llm_other_models", mode="before")
+    @classmethod
+    def _split_models(cls, value: Any) -> Any:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @property
     def is_embedded(self) -> bool:

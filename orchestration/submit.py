@@ -20,6 +20,7 @@ from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, StageKey, uuid7
 from pipeline.job import DEFAULT_TENANT, FIRST_RUN, Job, JobSource, Lane, NewJob
 from pipeline.likeness import likeness
+from pipeline.offer import Offer
 from pipeline.parts import payload_key
 from pipeline.ports import Payloads, Records
 from pipeline.terms import JobTerms, Schedule
@@ -63,11 +64,13 @@ class Desk:
     clock: Clock
     random: Random
     job_deadline_s: float
+    offer: Offer = field(default_factory=Offer)
 
     def submit(self, submission: Submission, key: IdempotencyKey | None = None) -> NewJob:
         """Accept a job: once this returns it is kept, whatever happens to the broker.
 
-        Raises `Refused` for an unknown or misordered pipeline or a schedule that cannot be kept, `MachineryFailed`
+        Raises `Refused` for an unknown or misordered pipeline, options that are not on offer or a schedule that cannot
+        be kept, `MachineryFailed`
         when it could not be recorded; if the request's key was used before, `AlreadyAnswered` or
         `IdempotencyKeyReused`.
         """
@@ -102,7 +105,8 @@ class Desk:
         return self._new_job(submission, self.pipeline(submission), job_id, now)
 
     def pipeline(self, submission: Submission) -> Pipeline:
-        """What a job of this kind runs through. Raises `Refused`."""
+        """What a job of this kind runs through. Raises `Refused`, also for options that are not on offer."""
+        self.offer.check(submission.options)
         if submission.stages is not None:
             return self.catalog.custom(submission.stages)
         return self.catalog.pipeline(submission.pipeline or DEFAULT_PIPELINE)

@@ -46,6 +46,7 @@ from pipeline.attempt import Services
 from pipeline.clock import SystemClock
 from pipeline.composition import Catalog
 from pipeline.errors import NoCatalog
+from pipeline.offer import Offer
 from pipeline.ports import Outbound, Retention
 
 PARSING_MODULES = ("stages.extraction.article",)
@@ -114,6 +115,15 @@ class Wiring:
             ),
         )
 
+    @property
+    def offer(self) -> Offer:
+        settings = self.settings
+        return Offer(
+            models=(settings.llm_model, *settings.llm_other_models) if settings.has_llm else (),
+            custom_prompts=settings.llm_custom_prompts,
+            max_prompt_chars=settings.llm_max_prompt_chars,
+        )
+
     @cached_property
     def desk(self) -> Desk:
         """For processes that accept jobs."""
@@ -126,17 +136,18 @@ class Wiring:
             clock=self.clock,
             random=self.random,
             job_deadline_s=self.settings.job_deadline_s,
+            offer=self.offer,
         )
 
     @cached_property
     def reruns(self) -> Reruns:
         """For processes that run finished jobs again."""
-        return Reruns(self.records, self.app, self.announcer, self.clock, self.settings.job_deadline_s)
+        return Reruns(self.records, self.app, self.announcer, self.clock, self.settings.job_deadline_s, self.offer)
 
     @cached_property
     def bulk(self) -> BulkDesk:
         """For processes that ask for actions on many jobs."""
-        return BulkDesk(self.records, self.clock, self.random)
+        return BulkDesk(self.records, self.clock, self.random, self.offer)
 
     @cached_property
     def batches(self) -> BatchDesk:

@@ -6,6 +6,9 @@ PipelineError
 │   ├── UnknownStage
 │   ├── MisorderedStages
 │   ├── InvalidSchedule
+│   ├── NoLanguageModel
+│   ├── ModelNotAllowed
+│   ├── PromptNotAllowed
 │   └── IdempotencyKeyReused
 ├── AlreadyAnswered       the request came before, with the same key; its job is named
 ├── JobNotFound           no such job for this tenant
@@ -75,6 +78,30 @@ class InvalidSchedule(Refused):
     """The job would be due too late, or over before it may start; or a schedule would never fire."""
 
     code = "invalid_schedule"
+
+
+class NoLanguageModel(Refused):
+    """The job asks for what only a language model can do, and none is configured."""
+
+    code = "no_language_model"
+
+    def __init__(self, wishes: Sequence[str]) -> None:
+        super().__init__(f"{', '.join(wishes)}: this needs a language model, and none is configured here")
+
+
+class ModelNotAllowed(Refused):
+    """The operator does not offer this model."""
+
+    code = "model_not_allowed"
+
+    def __init__(self, name: str, allowed: Sequence[str]) -> None:
+        super().__init__(f'the model "{name}" is not on offer; {", ".join(allowed)} can be asked')
+
+
+class PromptNotAllowed(Refused):
+    """The operator does not allow this prompt, or none of clients."""
+
+    code = "prompt_not_allowed"
 
 
 class IdempotencyKeyReused(Refused):

@@ -17,7 +17,7 @@ from api.schemas_bulk import BulkActionView
 from api.schemas_runs import ReplayRequest
 from api.schemas_usage import USAGE, Groups, UsageReport
 from pipeline.job import JobState, Lane
-from stages.contract import Document, Options, Processing
+from stages.contract import Document, Length, Options, Processing
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -31,6 +31,15 @@ class JobOptions(TypedDict, total=False):
     stages: Iterable[str]
     """An order of stages, instead of a pipeline."""
     processing: Processing
+    length: Length
+    language: str
+    """Of the summary, such as `de`; that of the page unless given."""
+    audience: str
+    prompt: str
+    """What the summary is to heed."""
+    model: str
+    schema: Mapping[str, Any]
+    """A JSON Schema: the answer is data that fits it."""
     lane: Lane | str
     tags: Iterable[str]
     metadata: Mapping[str, str]

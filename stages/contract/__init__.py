@@ -13,7 +13,7 @@ from stages.contract.nouns import (
     Source,
     Summary,
 )
-from stages.contract.options import Options, Processing
+from stages.contract.options import Length, Options, Processing
 from stages.contract.retry import RetryPolicy
 from stages.contract.tools import (
     CancelToken,
@@ -49,6 +49,7 @@ __all__ = [
     "Http",
     "Isolate",
     "JobFacts",
+    "Length",
     "Llm",
     "Message",
     "Options",
