@@ -7,7 +7,7 @@ or the deadline closes it within half a second, and these servers then stop gene
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,13 @@ COMMON_LIMIT = "max_tokens"
 ignore the newer one, and would then answer without a limit."""
 NEWER_LIMIT = "max_completion_tokens"
 PLAIN = {"Accept-Encoding": "identity"}
+MAY_MEAN_NO_SCHEMA = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.NOT_IMPLEMENTED,
+)
+"""With which servers answer that they do not know `response_format`, or this kind of it."""
 FOREIGN_ERRORS = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -61,6 +68,31 @@ class LlmLimits:
 class _Raw:
     body: bytes
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    """What a server was found to understand."""
+
+    limit: str = COMMON_LIMIT
+    takes_schema: bool = True
+
+    def parameters(self, ask: Ask) -> dict[str, Any]:
+        if ask.schema is None or not self.takes_schema:
+            return {self.limit: ask.max_tokens}
+        answer_format = {"type": "json_schema", "json_schema": {"name": "answer", "schema": ask.schema}}
+        return {self.limit: ask.max_tokens, "response_format": answer_format}
+
+    def without_what_failed(self, ask: Ask, status: int, reason: str) -> "_Dialect | None":
+        """What to try instead; None where the refusal is about something else.
+
+        A server that has no structured answers need not say so: llama.cpp's has many reasons for its 400.
+        """
+        if self.limit != NEWER_LIMIT and status == HTTPStatus.BAD_REQUEST and NEWER_LIMIT in reason:
+            return replace(self, limit=NEWER_LIMIT)
+        if ask.schema is not None and self.takes_schema and status in MAY_MEAN_NO_SCHEMA:
+            return replace(self, takes_schema=False)
+        return None
 
 
 class OpenAiChat:
@@ -96,7 +128,7 @@ class OpenAiChat:
         self._limits = limits or LlmLimits()
         self._proxy = httpx.Proxy(proxy) if proxy else None
         self._ca_file = ca_file
-        self._limit = COMMON_LIMIT
+        self._dialect = _Dialect()
 
     def exchange(self, ask: Ask, scope: Scope) -> Exchange:
         """Ask once. Raises `StageError` with one of the `llm_*` codes where no answer came, or `Cancelled`."""
@@ -113,21 +145,26 @@ class OpenAiChat:
     def _ask(self, ask: Ask, scope: Scope) -> _Raw:
         import openai
 
+        dialect = self._dialect
         with self._client(scope) as client:
-            try:
-                return self._create(client, ask)
-            except openai.BadRequestError as error:
-                if self._limit == NEWER_LIMIT or NEWER_LIMIT not in str(error.body):
-                    raise
-                self._limit = NEWER_LIMIT
-                return self._create(client, ask)
+            while True:
+                try:
+                    answer = self._create(client, ask, dialect)
+                except openai.APIStatusError as error:
+                    simpler = dialect.without_what_failed(ask, error.status_code, str(error.body))
+                    if simpler is None:
+                        raise
+                    dialect = simpler
+                else:
+                    self._dialect = dialect
+                    return answer
 
-    def _create(self, client: "OpenAI", ask: Ask) -> _Raw:
+    def _create(self, client: "OpenAI", ask: Ask, dialect: "_Dialect") -> _Raw:
         answer = client.chat.completions.with_raw_response.create(
             model=ask.model,
             messages=[{"role": m.role, "content": m.content} for m in ask.messages],  # type: ignore[misc]
             extra_headers=PLAIN,
-            extra_body={self._limit: ask.max_tokens},
+            extra_body=dialect.parameters(ask),
         )
         return _Raw(answer.content, answer.headers)
 

@@ -1,7 +1,8 @@
 """Where attempts ask the language model: counts each call for the attempt that made it, good answer or bad."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from orchestration.outbound.llm_exchange import Ask, Endpoint, Exchange
 from orchestration.outbound.prices import Prices
@@ -39,9 +40,17 @@ class CountedLlm:
         """The longest text that fits beside the instructions."""
         return self.inner.max_input_chars
 
-    def complete(self, messages: Sequence[Message], scope: Scope, *, max_tokens: int) -> Completion:
+    def complete(
+        self,
+        messages: Sequence[Message],
+        scope: Scope,
+        *,
+        max_tokens: int,
+        model: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Completion:
         """Ask once. Raises `StageError` with one of the `llm_*` codes, or `Cancelled`."""
-        ask = Ask(self.caller, self.inner.model, tuple(messages), max_tokens)
+        ask = Ask(self.caller, model or self.inner.model, tuple(messages), max_tokens, schema)
         exchange = self.inner.exchange(ask, scope)
         self.caller.meter.add(ask.model, self._spent(ask, exchange))
         return replace(exchange.completion(), usage=exchange.usage)

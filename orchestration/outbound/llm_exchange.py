@@ -8,7 +8,7 @@ A layer is an `Endpoint` around another one, with one job; `orchestration.wiring
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipeline.spending import Caller, Spent
 from stages.contract import Completion, Message, Scope, StageError
@@ -24,6 +24,8 @@ class Ask:
     model: str
     messages: Sequence[Message]
     max_tokens: int
+    schema: Mapping[str, Any] | None = None
+    """A JSON Schema that the answer should fit; the messages tell it, too."""
 
     @property
     def input_tokens(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from threading import Event
-from typing import Literal, ParamSpec, Protocol, TypeVar
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar
 
 from stages.contract.errors import Cancelled, Transient
 from stages.contract.nouns import Payload, Usage
@@ -126,8 +126,21 @@ class Llm(Protocol):
     def max_input_chars(self) -> int:
         """The longest text that fits beside the instructions."""
 
-    def complete(self, messages: Sequence[Message], scope: Scope, *, max_tokens: int) -> Completion:
-        """Ask once. Raises `StageError` with one of the `llm_*` codes."""
+    def complete(
+        self,
+        messages: Sequence[Message],
+        scope: Scope,
+        *,
+        max_tokens: int,
+        model: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Completion:
+        """Ask once. Raises `StageError` with one of the `llm_*` codes.
+
+        - `model`: as the endpoint calls it; default the one that is configured.
+        - `schema`: a JSON Schema that the answer should fit. Endpoints that can hold a model to it are told so, others
+          are not. So it belongs into the messages as well, and the answer has to be checked.
+        """
 
 
 class Isolate(Protocol):

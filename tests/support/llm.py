@@ -5,8 +5,9 @@
 ('llm.test:443', [])
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from stages.contract import Completion, Message, Scope
 from stages.contract.nouns import Usage
@@ -21,20 +22,31 @@ class Asked:
 
     messages: tuple[Message, ...]
     max_tokens: int
+    model: str | None = None
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass
 class FakeLlm:
-    """Always gives the same answer, or raises it, and remembers what it was asked."""
+    """Gives its answers in turn, the last one for ever, or raises it, and remembers what it was asked."""
 
-    answer: str | Exception
+    answer: str | Exception | Sequence[str]
     max_input_chars: int = 50_000
     endpoint: str = "llm.test:443"
     asked: list[Asked] = field(default_factory=list)
 
-    def complete(self, messages: Sequence[Message], scope: Scope, *, max_tokens: int) -> Completion:
+    def complete(
+        self,
+        messages: Sequence[Message],
+        scope: Scope,
+        *,
+        max_tokens: int,
+        model: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Completion:
         scope.check()
-        self.asked.append(Asked(tuple(messages), max_tokens))
+        self.asked.append(Asked(tuple(messages), max_tokens, model, schema))
         if isinstance(self.answer, Exception):
             raise self.answer
-        return Completion(text=self.answer, model=MODEL, usage=USAGE)
+        answers = [self.answer] if isinstance(self.answer, str) else self.answer
+        return Completion(text=answers[min(len(self.asked), len(answers)) - 1], model=model or MODEL, usage=USAGE)

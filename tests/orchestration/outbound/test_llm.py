@@ -300,3 +300,38 @@ def test_another_rejection_is_not_asked_again(server: Origin) -> None:
     asked_before = len(server.requests(CHAT))
     assert error_of(lambda: counted(chat(server)).complete(MESSAGES, scope(), max_tokens=50)).code == "llm_rejected"
     assert len(server.requests(CHAT)) == asked_before + 1
+
+
+SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}}
+
+
+def formats(server: Origin, first: int) -> list[object]:
+    return [json.loads(request.body).get("response_format") for request in server.requests(CHAT)[first:]]
+
+
+def test_a_schema_goes_out_as_a_structured_answer_s_and_another_model_by_its_name(server: Origin) -> None:
+    server.on(CHAT, answer('{"name": "x"}'))
+    counted(chat(server)).complete(MESSAGES, scope(), max_tokens=50, model="other", schema=SCHEMA)
+    body = json.loads(server.requests(CHAT)[-1].body)
+    assert body["response_format"] == {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
+    assert body["model"] == "other"
+    assert body.keys().isdisjoint({"tools", "functions", "tool_choice"})
+
+
+@pytest.mark.parametrize("status", [400, 422, 500, 501])
+def test_a_server_without_structured_answers_is_asked_without_from_then_on(server: Origin, status: int) -> None:
+    server.on(CHAT, failure(status, "response_format is not supported"), answer())
+    asked_before, client = len(server.requests(CHAT)), chat(server)
+    for _ in range(2):
+        text = counted(client).complete(MESSAGES, scope(), max_tokens=50, schema=SCHEMA).text
+        assert text == SUMMARY
+    assert [given is not None for given in formats(server, asked_before)] == [True, False, False]
+
+
+def test_a_server_that_fails_either_way_is_not_thought_to_lack_them(server: Origin) -> None:
+    server.on(CHAT, failure(500), failure(500), answer())
+    asked_before, client = len(server.requests(CHAT)), chat(server)
+    with pytest.raises(StageError):
+        counted(client).complete(MESSAGES, scope(), max_tokens=50, schema=SCHEMA)
+    counted(client).complete(MESSAGES, scope(), max_tokens=50, schema=SCHEMA)
+    assert [given is not None for given in formats(server, asked_before)] == [True, False, True]
