@@ -6,15 +6,13 @@ from contextlib import closing
 from pydantic import BaseModel
 
 from api.cli.opening import opened
+from api.cli.operating_rows import BREAKER_HEADINGS, QUEUE_HEADINGS, breaker_row, queue_row
 from api.cli.report import note
 from api.cli.tables import moment, print_table
 from api.schemas_breakers import BreakerView
 from api.schemas_queues import PauseView, QueueView, WorkerView
 from orchestration.outbound.breakers_overview import Breaker, dependency_of
 from orchestration.settings import Settings
-from pipeline.job import Lane
-
-UNKNOWN = "?"
 
 
 def list_queues(settings: Settings, *, as_json: bool) -> None:
@@ -24,8 +22,7 @@ def list_queues(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         _print_json(queues)
         return
-    headings = ("stage", "state", "workers", *Lane, "again", "delayed", "in flight", "oldest", "per s")
-    print_table(headings, map(_queue_row, queues))
+    print_table(QUEUE_HEADINGS, map(queue_row, queues))
 
 
 def pause_queue(settings: Settings, stage: str, *, as_json: bool) -> None:
@@ -81,30 +78,12 @@ def reset_breaker(settings: Settings, breaker: str, *, as_json: bool) -> None:
         _print_breakers([wiring.breaker_desk.reset(dependency_of(breaker))], as_json=as_json)
 
 
-def _queue_row(queue: QueueView) -> tuple[object, ...]:
-    is_told = queue.in_flight is not None
-    blank = "" if is_told else UNKNOWN
-    return (
-        queue.stage,
-        "paused" if queue.paused else "open",
-        queue.workers,
-        *(queue.lanes[lane] for lane in Lane),
-        *(UNKNOWN if number is None else number for number in (queue.redelivery, queue.delayed, queue.in_flight)),
-        blank if queue.oldest_waiting_s is None else f"{queue.oldest_waiting_s:.1f} s",
-        f"{queue.finished_per_s:.2f}",
-    )
-
-
 def _print_breakers(found: Sequence[Breaker], *, as_json: bool) -> None:
     breakers = [BreakerView.of(breaker) for breaker in found]
     if as_json:
         _print_json(breakers)
         return
-    # By its plain name, which commands take as well.
-    rows = [
-        (each.dependency, each.state, each.failures, moment(each.opened_at), moment(each.retry_at)) for each in breakers
-    ]
-    print_table(("breaker", "state", "failures", "opened", "next try"), rows)
+    print_table(BREAKER_HEADINGS, map(breaker_row, breakers))
 
 
 def _print_json(views: Sequence[BaseModel]) -> None:

@@ -9,13 +9,18 @@ from rich.text import Text
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under their headings; None is left blank. The last column is folded where there is no room."""
+    """Print rows under their headings."""
+    Console(highlight=False).print(table_of(headings, rows))
+
+
+def table_of(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Rows under their headings; None is left blank. The last column is folded where there is no room."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in headings:
         table.add_column(heading, header_style="dim", overflow="fold", no_wrap=heading != headings[-1])
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console(highlight=False).print(table)
+    return table
 
 
 def moment(at: datetime | None) -> str | None:

@@ -23,8 +23,10 @@ from api.client.streaming import Stream
 from api.client.waiting import Wait
 from api.schemas import MAX_PAGE, JobSummary, JobView, RerunAccepted, Submitted
 from api.schemas_batches import BatchResult, BatchSummary, BatchView
+from api.schemas_breakers import BreakerList
 from api.schemas_bulk import BulkActionView
 from api.schemas_events import StreamEvent
+from api.schemas_queues import QueueList, WorkerList
 from api.schemas_usage import Groups, UsageReport
 from pipeline.job import Lane
 from stages.contract import Clock, Document, Processing
@@ -193,6 +195,18 @@ class AsyncPenstock(AsyncSchedules):
     async def retry_failed(self, batch_id: str) -> BulkActionView:
         """See `Penstock.retry_failed`."""
         return await self._call(calls.retry_failed(batch_id))
+
+    async def queues(self) -> QueueList:
+        """See `Penstock.queues`."""
+        return await self._call(calls.queues())
+
+    async def workers(self) -> WorkerList:
+        """See `Penstock.workers`."""
+        return await self._call(calls.workers())
+
+    async def breakers(self) -> BreakerList:
+        """See `Penstock.breakers`."""
+        return await self._call(calls.breakers())
 
     async def _call(self, call: Call[T], over_at: float = math.inf) -> T:
         trial = Trial(self._core, call, over_at)

@@ -23,8 +23,10 @@ from api.client.streaming import Stream
 from api.client.waiting import Wait
 from api.schemas import MAX_PAGE, JobSummary, JobView, RerunAccepted, Submitted
 from api.schemas_batches import BatchResult, BatchSummary, BatchView
+from api.schemas_breakers import BreakerList
 from api.schemas_bulk import BulkActionView
 from api.schemas_events import StreamEvent
+from api.schemas_queues import QueueList, WorkerList
 from api.schemas_usage import Groups, UsageReport
 from pipeline.job import Lane
 from stages.contract import Clock, Document, Processing
@@ -219,6 +221,18 @@ class Penstock(Schedules):
     def retry_failed(self, batch_id: str) -> BulkActionView:
         """Continue all jobs of a batch that failed where they stopped. The keeper does so, some a second."""
         return self._call(calls.retry_failed(batch_id))
+
+    def queues(self) -> QueueList:
+        """What waits at each stage, since when, and who works on it. Needs a key with the scope `admin`."""
+        return self._call(calls.queues())
+
+    def workers(self) -> WorkerList:
+        """The worker processes that live. Needs a key with the scope `admin`."""
+        return self._call(calls.workers())
+
+    def breakers(self) -> BreakerList:
+        """Circuit breakers that are open or have counted a failure. Needs a key with the scope `admin`."""
+        return self._call(calls.breakers())
 
     def _call(self, call: Call[T], over_at: float = math.inf) -> T:
         trial = Trial(self._core, call, over_at)

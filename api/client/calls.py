@@ -13,7 +13,9 @@ from api.client.files import Form
 from api.client.items import Lines
 from api.schemas import JobPage, JobView, RerunAccepted, Submitted, job_url, result_url
 from api.schemas_batches import BATCHES, BatchList, BatchView, batch_url
+from api.schemas_breakers import BreakerList
 from api.schemas_bulk import BulkActionView
+from api.schemas_queues import QueueList, WorkerList
 from api.schemas_runs import ReplayRequest
 from api.schemas_usage import USAGE, Groups, UsageReport
 from pipeline.job import JobState, Lane
@@ -216,6 +218,21 @@ def usage(first: date | None, last: date | None, by: Groups) -> Call[UsageReport
     """What was spent on language models."""
     days = {"from": first and first.isoformat(), "to": last and last.isoformat()}
     return Call("GET", USAGE, answered(UsageReport), params=_given({**days, "by": by}))
+
+
+def queues() -> Call[QueueList]:
+    """See what waits at each stage."""
+    return Call("GET", "/v1/queues", answered(QueueList))
+
+
+def workers() -> Call[WorkerList]:
+    """See who works."""
+    return Call("GET", "/v1/workers", answered(WorkerList))
+
+
+def breakers() -> Call[BreakerList]:
+    """See what is left alone."""
+    return Call("GET", "/v1/breakers", answered(BreakerList))
 
 
 def results_url(batch_id: str) -> str:

@@ -14,6 +14,7 @@ from pipeline.errors import BreakerNotFound, BrokerUnavailable, RecordsUnavailab
 from pipeline.job import Lane
 from pipeline.queues import Worker
 from tests.support.api import Api, problem_of
+from tests.support.clients import KINDS, Made, app_of
 from tests.support.tools import START
 
 AT = "2026-01-02T03:04:05Z"
@@ -245,3 +246,13 @@ def test_answers_and_errors_are_described_with_examples(api: Api, path: str) -> 
     for status, response in operation["responses"].items():
         example = response["content"]["application/problem+json"]["example"]
         assert (str(example["status"]), example["type"]) == (status, f"urn:penstock:error:{example['code']}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_clients_ask_for_the_same(api: Api, queues: FakeQueues, breakers: FakeBreakers, kind: str) -> None:
+    breakers.open(NAME, 30)
+    penstock = Made(kind, app_of(api))
+    assert [queue.stage for queue in penstock.queues().items] == list(queues.backlogs())
+    assert penstock.workers().items == []
+    assert [breaker.dependency for breaker in penstock.breakers().items] == [NAME]
+    penstock.close()
