@@ -49,7 +49,7 @@ from pipeline.errors import NoCatalog
 from pipeline.offer import Offer
 from pipeline.ports import Outbound, Retention
 
-PARSING_MODULES = ("stages.extraction.article",)
+PARSING_MODULES = ("stages.extraction.article", "stages.extraction.plain")
 """Imported once by the process that parsing children are forked from."""
 
 

@@ -23,6 +23,10 @@ def store(_content: Content, tools: Tools) -> Document:
         metadata=_metadata(article),
         text=article.text if article else "",
         markdown=article.markdown if article else "",
+        html=article.html if article else "",
+        sections=article.sections if article else (),
+        links=article.links if article else (),
+        images=article.images if article else (),
         summary=_last(outputs, Summary),
         analysis=_last(outputs, Analysis),
         extra={name: output.model_dump(mode="json") for name, output in outputs.items() if _is_extra(output)},
@@ -54,14 +58,7 @@ def _source(job: JobFacts, page: Page | None) -> DocumentSource:
 def _metadata(article: Article | None) -> Metadata:
     if article is None:
         return Metadata()
-    return Metadata(
-        title=article.title,
-        byline=article.byline,
-        published=article.published,
-        language=article.language,
-        site_name=article.site_name,
-        word_count=article.word_count,
-    )
+    return Metadata(**{name: getattr(article, name) for name in Metadata.model_fields})
 
 
 def _provenance(steps: Sequence[Step]) -> tuple[StageProvenance, ...]:

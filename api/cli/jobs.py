@@ -25,6 +25,7 @@ jobs = typer.Typer()
 class Format(StrEnum):
     """How a result is printed."""
 
+    HTML = "html"
     JSON = "json"
     MARKDOWN = "markdown"
     TEXT = "text"

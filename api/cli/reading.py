@@ -12,6 +12,7 @@ from api.cli.progress import stage_marks, status_line
 from api.cli.report import complain
 from api.cli.service import status_of
 from api.client import JobFilters, Penstock, PenstockError
+from api.html import as_html
 from api.schemas import MAX_PAGE, JobSummary, JobView
 
 HEADINGS = ("job", "status", "created at", "source")
@@ -34,6 +35,8 @@ def show_result(penstock: Penstock, job_id: str, wanted: str) -> None:
             print(document.model_dump_json())
         case "markdown":
             print(as_markdown(document))
+        case "html":
+            print(as_html(document), end="")
         case _:
             print(document.text)
 

@@ -11,6 +11,7 @@ from api.auth import MAY_READ, MAY_SUBMIT, SCHEME_NAME, Shown, caller_of, requir
 from api.conditional import IfNoneMatch, is_known, not_modified, strong_tag, weak_tag
 from api.dependencies import Events, RunNumber, Services, Tenant, require_json
 from api.errors import Conflict, NotAcceptable, NotFound, Problem
+from api.html import as_html
 from api.idempotency import Repeatable
 from api.negotiation import preferred
 from api.schemas import Dedupe, JobPage, JobQuery, JobSubmission, JobView, Submitted, job_url
@@ -25,7 +26,7 @@ from stages.contract import Document
 
 SUBMIT_RETRY_AFTER_S = 1
 
-FORMS = {"application/json": "", "text/markdown": "markdown", "text/plain": "text"}
+FORMS = {"application/json": "", "text/markdown": "markdown", "text/plain": "text", "text/html": "html"}
 """Media types of a result, and what of the document is in it; nothing for all."""
 
 FORM = {
@@ -125,7 +126,7 @@ async def read(
     response_model=Document,
     dependencies=[MAY_READ],
     responses={
-        200: {"content": {"text/markdown": {}, "text/plain": {}}},
+        200: {"content": {"text/markdown": {}, "text/plain": {}, "text/html": {}}},
         304: {"description": "Not changed."},
         404: problems,
         406: problems,
@@ -143,7 +144,7 @@ def result(
     accept: Accept = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The final document, or its article as Markdown or plain text. 409 while there is none, saying why."""
+    """The final document, or its article as Markdown, plain text or safe HTML. 409 while there is none, saying why."""
     job = job_of(services, tenant, job_id, run)
     if job.result is None:
         raise _no_result(job)
@@ -197,7 +198,13 @@ def _written(stored: bytes, form: str) -> bytes:
     if not FORMS[form]:
         return stored
     document = Document.from_bytes(stored)
-    return (document.markdown if FORMS[form] == "markdown" else document.text).encode()
+    match FORMS[form]:
+        case "markdown":
+            return document.markdown.encode()
+        case "html":
+            return as_html(document).encode()
+        case _:
+            return document.text.encode()
 
 
 def _no_result(job: Job) -> Conflict | JobUnfinished:

@@ -78,20 +78,74 @@ class Content(Payload):
     """Anything that `store` can compose into a document."""
 
 
+class ArticleSection(BaseModel):
+    """A heading of an article, and where it is found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    heading: str
+    level: int = Field(ge=1, le=6)
+    anchor: str
+    """The id of the heading in the article's HTML."""
+    text_start: int
+    """Where the heading begins in the article's text, in characters."""
+    markdown_start: int
+    """The same for its Markdown."""
+
+
+class Link(BaseModel):
+    """A link in an article."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    """Absolute; http, https or mailto."""
+    text: str
+
+
+class Image(BaseModel):
+    """An image in an article."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    """Absolute; http or https."""
+    alt: str
+
+
 class Article(Content):
     """The main content of a page, free of boilerplate."""
 
     text: str = Field(repr=False)
     markdown: str = Field(repr=False)
+    html: str = Field(default="", repr=False)
+    """Sanitized by an allow list."""
+    sections: tuple[ArticleSection, ...] = ()
+    links: tuple[Link, ...] = ()
+    images: tuple[Image, ...] = ()
     title: str | None = None
+    authors: tuple[str, ...] = ()
     byline: str | None = None
+    """The authors as the page writes them."""
     published: str | None = None
     """ISO 8601 date or date-time, as precise as the page states it."""
+    modified: str | None = None
+    """As `published`."""
     language: str | None = None
     """ISO 639-1 code, stated by the page or detected."""
     site_name: str | None = None
+    canonical_url: str | None = None
+    image: str | None = None
+    """URL of the lead image."""
+    license: str | None = None
+    """As the page states it: a URL or a name."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Where each of these was found, by its name; see the reference."""
     url: str | None = None
     word_count: int
+    reading_time_s: int | None = None
+    page_count: int | None = None
+    """Of documents that have pages."""
     warnings: tuple[str, ...] = ()
     """Words of `stages.contract.WARNINGS`: what of the page is not here."""
 
@@ -200,11 +254,20 @@ class Metadata(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str | None = None
+    authors: tuple[str, ...] = ()
     byline: str | None = None
     published: str | None = None
+    modified: str | None = None
     language: str | None = None
     site_name: str | None = None
+    canonical_url: str | None = None
+    image: str | None = None
+    license: str | None = None
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Where each of these was found, by its name."""
     word_count: int | None = None
+    reading_time_s: int | None = None
+    page_count: int | None = None
 
 
 class Document(Payload):
@@ -218,6 +281,10 @@ class Document(Payload):
     metadata: Metadata
     text: str = Field(repr=False)
     markdown: str = Field(repr=False)
+    html: str = Field(default="", repr=False)
+    sections: tuple[ArticleSection, ...] = ()
+    links: tuple[Link, ...] = ()
+    images: tuple[Image, ...] = ()
     summary: Summary | None = None
     analysis: Analysis | None = None
     extra: dict[str, Any] = Field(default_factory=dict)

@@ -3,20 +3,19 @@
 import logging
 import re
 from copy import deepcopy
-from dataclasses import dataclass
 
 import trafilatura
 from lxml.etree import LxmlError
 from lxml.html import HtmlElement
-from markdown_it import MarkdownIt
 from readability import Document
 from readability.readability import Unparseable
 
 from stages.contract import Permanent
+from stages.extraction.addresses import base_url_of
 from stages.extraction.counting import word_count
-from stages.extraction.language import language_of
-from stages.extraction.metadata import PageMetadata, metadata_of
-from stages.extraction.rendering import Rendered, escaped_markdown, render
+from stages.extraction.extracted import Extracted, described
+from stages.extraction.metadata import metadata_of
+from stages.extraction.rendering import Rendered, render
 from stages.extraction.trees import SKIPPED, drop_unrendered, parse_page, read_page, without_hidden
 
 # Both log a traceback or a warning for each page that they cannot read; the outcome says it already.
@@ -32,21 +31,6 @@ _NO_PROSE = " or ".join(f"ancestor::{tag}" for tag in sorted({*SKIPPED, "a", "fo
 _PROSE = f"/html/body/descendant::text()[not({_NO_PROSE})]"
 
 
-@dataclass(frozen=True, slots=True)
-class Extracted:
-    """What was found in a page. Plain values, so that it crosses from the child process cheaply."""
-
-    text: str
-    markdown: str
-    title: str | None
-    byline: str | None
-    published: str | None
-    language: str | None
-    site_name: str | None
-    word_count: int
-    warnings: tuple[str, ...] = ()
-
-
 def extract_html(html: str, url: str | None) -> Extracted:
     """Extract the article of an HTML page.
 
@@ -54,60 +38,22 @@ def extract_html(html: str, url: str | None) -> Extracted:
     """
     page = read_page(html)
     tree = page.tree
+    base_url = base_url_of(tree, url)
     shown = without_hidden(tree)
-    main, title = _by_readability(shown, url)
-    chosen = main if _is_plausible(main, shown) else _second_opinion(shown, tree, url) or main
+    main = _by_readability(shown, base_url)
+    chosen = main if _is_plausible(main, shown) else _second_opinion(shown, tree, base_url) or main
     if not _is_article(chosen, shown):
         raise Permanent("no_article")
-    return _described(chosen, metadata_of(tree, url, title), page.warnings)
+    return described(chosen, metadata_of(tree, url), base_url, warnings=page.warnings)
 
 
-def extract_text(text: str, kind: str) -> Extracted:
-    """Take plain text or Markdown as a whole. Raises `Permanent` with `no_article` when there is none."""
-    body = re.sub(r"\n{3,}", "\n\n", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    content, title = _by_markdown(body) if kind == "markdown" else (Rendered(body, escaped_markdown(body)), None)
-    if not word_count(content.text):
-        raise Permanent("no_article")
-    return _described(content, PageMetadata(title=title or _short_first_line(content.text)))
-
-
-def _by_markdown(body: str) -> tuple[Rendered, str | None]:
-    """Markdown read and written anew, so that it carries no more than what is taken from HTML; and its heading."""
-    html = MarkdownIt("commonmark").enable("table").render(body)
-    tree = parse_page(html)
-    heading = next(tree.iter("h1", "h2"), None)
-    title = " ".join(heading.text_content().split()) if heading is not None else None
-    return _render_tree(tree, None), title
-
-
-def _described(chosen: Rendered, metadata: PageMetadata, warnings: tuple[str, ...] = ()) -> Extracted:
-    return Extracted(
-        text=chosen.text,
-        markdown=chosen.markdown,
-        title=metadata.title,
-        byline=metadata.byline,
-        published=metadata.published,
-        language=language_of(metadata.stated_language, chosen.text),
-        site_name=metadata.site_name,
-        word_count=word_count(chosen.text),
-        warnings=warnings,
-    )
-
-
-def _short_first_line(text: str) -> str | None:
-    """The first line, where it stands alone and ends like a title."""
-    first, _, rest = text.partition("\n")
-    return first.strip() if rest.startswith("\n") and len(first) <= 120 and first[-1] not in ".!?。！？" else None
-
-
-def _by_readability(tree: HtmlElement, url: str | None) -> tuple[Rendered, str | None]:
+def _by_readability(tree: HtmlElement, url: str | None) -> Rendered:
     document = Document(tree, url=url)
     try:
-        title = document.short_title()
-        return _render(document.summary(html_partial=True), url), title
+        return _render(document.summary(html_partial=True), url)
     except (Unparseable, LxmlError, ValueError, AttributeError, IndexError, TypeError):
         # Odd trees trip it up in many ways; the other extractor decides then.
-        return Rendered("", ""), None
+        return Rendered("", "")
 
 
 def _second_opinion(shown: HtmlElement, whole: HtmlElement, url: str | None) -> Rendered | None:

@@ -18,10 +18,15 @@ def language_of(stated: str | None, text: str) -> str | None:
     >>> language_of("en-GB", ""), language_of(None, "Der Fluss führt im Frühjahr deutlich mehr Wasser als sonst.")
     ('en', 'de')
     """
-    found = _TAG.match(stated or "")
-    if found:
-        return found[1].lower()
+    if found := stated_language_of(stated):
+        return found
     sample = text[:SAMPLE_CHARS].strip()
     if len(sample) < MIN_CHARS:
         return None
     return str(py3langid.classify(sample)[0])
+
+
+def stated_language_of(stated: str | None) -> str | None:
+    """The language that a page states, where it can be read."""
+    found = _TAG.match(stated or "")
+    return found[1].lower() if found else None

@@ -5,15 +5,17 @@ markup survives: raw HTML is escaped, and only http, https and mailto links are 
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import groupby
-from urllib.parse import urljoin, urlsplit
 
 from lxml.html import HtmlElement
 
+from stages.contract.nouns import ArticleSection
+from stages.extraction.addresses import absolute
 from stages.extraction.codeblocks import code_block, inline_code
-from stages.extraction.trees import LINK_SCHEMES, SKIPPED
+from stages.extraction.trees import SKIPPED
 
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 BLOCKS = frozenset(
@@ -28,6 +30,9 @@ _SPACE = re.compile(r"[^\S\xa0]+|\xa0")
 _SPECIAL = re.compile(r"([\\`*\[\]<>|])|(?<!\w)(_)|(_)(?!\w)")
 _LINE_START = re.compile(r"^(?=(?:#{1,6}|[-+])(?:\s|$)|-+\s*$|=+\s*$|~~~)|^\d{1,9}(?=[.)](?:\s|$))")
 _LIST_START = re.compile(r"- |\d+\. ")
+GAP = "\n\n"
+"""Between blocks."""
+MAX_ANCHOR_CHARS = 60
 ESCAPED_PIPE = r"\\|"
 _BARE_PIPE = re.compile(r"(?<!\\)\|")
 
@@ -38,14 +43,20 @@ class Rendered:
 
     text: str
     markdown: str
+    heading: HtmlElement | None = field(default=None, repr=False, compare=False)
+    """Where this is a heading, its element."""
+    root: HtmlElement | None = field(default=None, repr=False, compare=False)
+    """What all of this was made from."""
+    sections: tuple[ArticleSection, ...] = field(default=(), repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.text.strip() or self.markdown.strip())
 
 
 def render(root: HtmlElement, base_url: str | None) -> Rendered:
-    """Render an element and all it contains; blocks are separated by blank lines."""
-    return _stacked(_Renderer(base_url).blocks(root))
+    """Render an element and all it contains; blocks are separated by blank lines. Headings are given anchors."""
+    blocks = [block for block in _Renderer(base_url).blocks(root) if block]
+    return replace(_stacked(blocks), root=root, sections=tuple(_sections(blocks)))
 
 
 def escaped_markdown(text: str) -> str:
@@ -60,9 +71,41 @@ def escaped_markdown(text: str) -> str:
 def _stacked(blocks: Iterable[Rendered]) -> Rendered:
     kept = [block for block in blocks if block]
     return Rendered(
-        "\n\n".join(block.text for block in kept if block.text.strip()),
-        "\n\n".join(block.markdown for block in kept if block.markdown.strip()),
+        GAP.join(block.text for block in kept if block.text.strip()),
+        GAP.join(block.markdown for block in kept if block.markdown.strip()),
     )
+
+
+def _sections(blocks: Iterable[Rendered]) -> Iterator[ArticleSection]:
+    """The headings that stand between the blocks, where each begins; their elements get the anchors as ids."""
+    text_at = markdown_at = 0
+    taken: Counter[str] = Counter()
+    for block in blocks:
+        if block.heading is not None and block.text.strip():
+            anchor = _anchor(block.text, taken)
+            block.heading.set("id", anchor)
+            yield ArticleSection(
+                heading=block.text,
+                level=HEADINGS[str(block.heading.tag)],
+                anchor=anchor,
+                text_start=text_at,
+                markdown_start=markdown_at,
+            )
+        text_at += len(block.text) + len(GAP) if block.text.strip() else 0
+        markdown_at += len(block.markdown) + len(GAP) if block.markdown.strip() else 0
+
+
+def _anchor(heading: str, taken: Counter[str]) -> str:
+    """An id made of a heading's words, as no other heading has it; `taken` counts those that were given.
+
+    >>> taken = Counter()
+    >>> _anchor("Gates & Sills!", taken), _anchor("Gates, sills", taken), _anchor("?", taken)
+    ('gates-sills', 'gates-sills-2', 'section')
+    """
+    words = "-".join(re.findall(r"\w+", heading.casefold()))[:MAX_ANCHOR_CHARS].strip("-") or "section"
+    taken[words] += 1
+    anchor = words if taken[words] == 1 else f"{words}-{taken[words]}"
+    return anchor if anchor == words else _anchor(anchor, taken)
 
 
 class _Renderer:
@@ -102,7 +145,9 @@ class _Renderer:
 
     def _heading(self, element: HtmlElement) -> Rendered:
         inside = _one_line(_stacked(self.blocks(element)))
-        return Rendered(inside.text, f"{'#' * HEADINGS[str(element.tag)]} {inside.markdown}") if inside else inside
+        element.attrib.pop("id", None)  # only anchors of ours are left
+        marked = f"{'#' * HEADINGS[str(element.tag)]} {inside.markdown}"
+        return Rendered(inside.text, marked, heading=element) if inside else inside
 
     def _quote(self, element: HtmlElement) -> Rendered:
         inside = _stacked(self.blocks(element))
@@ -171,14 +216,8 @@ class _Renderer:
 
     def _absolute(self, href: str | None) -> str | None:
         """An absolute URL that is safe to link to and cannot end the Markdown link, or None."""
-        if not href or not href.strip():
-            return None
-        try:
-            url = urljoin(self._base_url or "", href.strip())
-            scheme = urlsplit(url).scheme.lower()
-        except ValueError:
-            return None
-        if scheme not in LINK_SCHEMES:
+        url = absolute(href, self._base_url)
+        if url is None:
             return None
         return re.sub(r"[\s()<>\\]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), url)
 

@@ -19,6 +19,7 @@ SKIPPED = frozenset(
 )
 """Elements that hold no prose."""
 LINK_SCHEMES = frozenset({"http", "https", "mailto"})
+_LAZY = ("data-src", "data-lazy-src", "data-original")
 _HIDING_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
 _SCHEME = re.compile(r"[\x00-\x20]*([a-z][a-z0-9+.\-\s]*):", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
@@ -54,6 +55,7 @@ def read_page(html: str) -> Parsed:
     _reveal_root(tree)
     _open_page_wrappers(tree)
     _disarm_links(tree)
+    _load_images(tree)
     was_deep = _bound_depth(tree)
     found = {
         "content_cut": is_cut,
@@ -140,6 +142,15 @@ def _disarm_links(tree: HtmlElement) -> None:
         scheme = _SCHEME.match(link.get("href", ""))
         if scheme and "".join(scheme[1].split()).lower() not in LINK_SCHEMES:
             del link.attrib["href"]
+
+
+def _load_images(tree: HtmlElement) -> None:
+    """Put addresses into `src` that pages keep elsewhere until their scripts have run."""
+    for image in tree.iter("img"):
+        if (image.get("src") or "data:").startswith("data:"):
+            lazy = next(filter(None, (image.get(name) for name in _LAZY)), None)
+            if lazy:
+                image.set("src", lazy)
 
 
 def _bound_depth(tree: HtmlElement) -> bool:

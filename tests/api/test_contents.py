@@ -5,6 +5,7 @@ import pytest
 from pipeline.errors import PayloadMissing
 from pipeline.ids import Claim
 from pipeline.ports import Finished
+from stages.contract.nouns import Metadata
 from tests.support.api import Api, problem_of
 
 STAGES = ("fetch", "extract", "summarize", "store")
@@ -42,7 +43,7 @@ def finish_with(api: Api, **changes: str) -> str:
         ("", "application/json"),
         ("*/*", "application/json"),
         ("application/*", "application/json"),
-        ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
         ("text/markdown", "text/markdown; charset=utf-8"),
         ("TEXT/Markdown; charset=utf-8", "text/markdown; charset=utf-8"),
         ("text/*", "text/markdown; charset=utf-8"),
@@ -52,20 +53,37 @@ def finish_with(api: Api, **changes: str) -> str:
     ],
 )
 def test_a_result_comes_in_the_form_that_is_liked_best(api: Api, accept: str | None, media_type: str) -> None:
-    path = finish_with(api, text="Grüße.", markdown="**Grüße.**")
+    path = finish_with(api, text="Grüße.", markdown="**Grüße.**", html="<p>Grüße.</p>")
     headers = {} if accept is None else {"Accept": accept}
     if accept is None:
         del api.client.headers["Accept"]
     answer = api.client.get(path, headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
-    contents = {"application/json": None, "text/markdown": "**Grüße.**", "text/plain": "Grüße."}
-    content = contents[media_type.partition(";")[0]]
-    assert answer.json()["text"] == "Grüße." if content is None else answer.content.decode() == content
+    content = {"text/markdown": "**Grüße.**", "text/plain": "Grüße."}.get(media_type.partition(";")[0])
+    match media_type.partition(";")[0]:
+        case "application/json":
+            assert (answer.json()["text"], answer.json()["html"]) == ("Grüße.", "<p>Grüße.</p>")
+        case "text/html":
+            assert "<body>\n<p>Grüße.</p>\n</body>" in answer.content.decode()
+        case _:
+            assert answer.content.decode() == content
     assert "accept" in answer.headers["vary"].lower()
     assert_safe(answer.headers)
 
 
-@pytest.mark.parametrize("accept", ["text/html", "image/*", "application/json;q=0", "text/markdown;q=x", "nonsense"])
+def test_html_names_its_title_and_stays_a_download(api: Api) -> None:
+    metadata = Metadata(title='Locks & "gates" </title>', language="de")
+    path = finish_with(api, text="a < b", html="", metadata=metadata)
+    answer = api.client.get(path, headers={"Accept": "text/html"})
+    assert '<html lang="de">' in answer.text
+    assert "<title>Locks &amp; &quot;gates&quot; &lt;/title&gt;</title>" in answer.text
+    assert "<pre>a &lt; b</pre>" in answer.text
+    assert_safe(answer.headers)
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/pdf", "image/*", "application/json;q=0", "text/markdown;q=x", "nonsense"]
+)
 def test_a_form_that_there_is_not_is_refused_and_those_there_are_are_named(api: Api, done: str, accept: str) -> None:
     answer = api.client.get(f"{done}/result", headers={"Accept": accept})
     problem = problem_of(answer)
@@ -75,7 +93,7 @@ def test_a_form_that_there_is_not_is_refused_and_those_there_are_are_named(api: 
 
 def test_each_form_has_a_tag_of_its_own_and_is_not_sent_twice(api: Api, done: str) -> None:
     tags = set()
-    for form in ("application/json", "text/markdown", "text/plain"):
+    for form in ("application/json", "text/markdown", "text/plain", "text/html"):
         tag = api.client.get(f"{done}/result", headers={"Accept": form}).headers["etag"]
         assert not tag.startswith("W/")
         tags.add(tag)
@@ -83,7 +101,7 @@ def test_each_form_has_a_tag_of_its_own_and_is_not_sent_twice(api: Api, done: st
         answer = api.client.get(f"{done}/result", headers={"Accept": form, "If-None-Match": f'"x", {tag}'})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
         assert api.payloads.log == before
-    assert len(tags) == 3
+    assert len(tags) == 4
     other = api.client.get(f"{done}/result", headers={"Accept": "text/plain", "If-None-Match": min(tags - {tag})})
     assert other.status_code == 200
 

@@ -37,17 +37,29 @@ def test_page_becomes_an_article():
     article = extract.run(page(HTML), make_tools())
 
     assert article.text.count(SENTENCE) == article.markdown.count(SENTENCE) == 8
-    assert article.model_copy(update={"text": "", "markdown": ""}) == Article(
+    assert article.html.count(f"{SENTENCE} {SENTENCE}</p>") == 4
+    assert article.model_copy(update={"text": "", "markdown": "", "html": ""}) == Article(
         text="",
         markdown="",
+        sections=article.sections,
         title="The lock opens",
+        authors=("Ana Weir",),
         byline="Ana Weir",
         published="2026-03-04T05:06:07Z",
         language="en",
         site_name="Water News",
+        sources={
+            "title": "html",
+            "authors": "html",
+            "published": "opengraph",
+            "language": "html",
+            "site_name": "opengraph",
+        },
         url="https://water.example/lock",
         word_count=article.word_count,
+        reading_time_s=article.reading_time_s,
     )
+    assert article.reading_time_s == pytest.approx(article.word_count / 238 * 60, abs=1)
     assert article.word_count >= 8 * 18
     assert Article.from_bytes(article.to_bytes()) == article
 
@@ -61,6 +73,20 @@ def test_all_parsing_is_isolated(kind, function):
     extract.run(page(HTML, kind), make_tools(isolate=isolate))
 
     assert isolate.called == [function]
+
+
+def test_article_stored_by_an_earlier_version_is_still_read():
+    stored = b'{"text":"It opened.","markdown":"It opened.","title":"The lock","word_count":2}'
+
+    article = Article.from_bytes(stored)
+
+    assert (article.title, article.html, article.sections, article.authors, article.sources) == (
+        "The lock",
+        "",
+        (),
+        (),
+        {},
+    )
 
 
 def test_what_crosses_to_the_child_and_back_can_be_pickled():

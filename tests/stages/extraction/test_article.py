@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.contract import Permanent, StageError
-from stages.extraction.article import Extracted, extract_html, extract_text
+from stages.extraction.article import extract_html
+from stages.extraction.extracted import Extracted
+from stages.extraction.plain import extract_text
 from stages.extraction.trees import MAX_DEPTH
 
 URL = "https://water.example/news/lock.html"
@@ -46,7 +48,7 @@ def test_article_is_found_in_any_language(language):
     assert "section" not in found.text
     assert "track" not in found.text
     assert found.language == language
-    assert found.title
+    assert found.metadata.title
     assert found.word_count > 80
 
 
@@ -164,7 +166,7 @@ def test_markdown_is_read_and_written_anew():
 
     found = extract_text(source, "markdown")
 
-    assert found.title == "The lock"
+    assert found.metadata.title == "The lock"
     assert found.text == (
         "Intro.\n\nThe lock\n\nIt opened, see [this](javascript:x) now.\n\na\tb\n1\t2\n\nopen  --now\n\n- one\n- two"
     )
@@ -173,7 +175,7 @@ def test_markdown_is_read_and_written_anew():
 
 
 def test_markdown_without_a_heading_is_titled_by_a_short_first_line():
-    assert extract_text("The lock\n\nIt opened.", "markdown").title == "The lock"
+    assert extract_text("The lock\n\nIt opened.", "markdown").metadata.title == "The lock"
 
 
 def test_plain_text_keeps_its_paragraphs_and_means_nothing_in_markdown():
@@ -181,12 +183,12 @@ def test_plain_text_keeps_its_paragraphs_and_means_nothing_in_markdown():
 
     assert found.text == "The lock\n\n1. <b>It</b> opened.\nThen [it](x) shut."
     assert found.markdown == "The lock\n\n1\\. \\<b\\>It\\</b\\> opened.\nThen \\[it\\](x) shut."
-    assert found.title == "The lock"
+    assert found.metadata.title == "The lock"
 
 
 @pytest.mark.parametrize("first", ["It opened today.", "x" * 121])
 def test_first_line_that_reads_like_prose_is_no_title(first):
-    assert extract_text(f"{first}\n\nMore.", "text").title is None
+    assert extract_text(f"{first}\n\nMore.", "text").metadata.title is None
 
 
 @pytest.mark.parametrize("kind", ["text", "markdown"])
@@ -232,7 +234,7 @@ def test_tag_soup_gives_an_article_or_a_coded_error(html, url):
     if isinstance(found, Extracted):
         assert found.word_count > 0
         assert found.text.strip() == found.text != ""
-        assert found.title != "[no-title]"
+        assert found.metadata.title != "[no-title]"
     else:
         assert found in ("no_article", "parse_failed")
 
