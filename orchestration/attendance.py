@@ -105,11 +105,14 @@ class Attendance:
 
 
 @contextmanager
-def attending(records: QueueRecords, clock: Clock, gate: QueueGate, name: str, queue: str) -> Iterator[None]:
+def attending(
+    records: QueueRecords, clock: Clock, gate: QueueGate, name: str, queue: str, *, concurrency: int
+) -> Iterator[None]:
     """Attend while the block runs the worker of this name."""
     tally, now = Tally(), clock.now()
     task_postrun.connect(tally.note, weak=False)
-    worker = Worker(name, (queue,), socket.gethostname(), os.getpid(), started_at=now, seen_at=now)
+    host, pid = socket.gethostname(), os.getpid()
+    worker = Worker(name, (queue,), host, pid, started_at=now, seen_at=now, concurrency=concurrency)
     attendance = Attendance(records, clock, gate, worker, tally)
     attendance.begin()
     try:

@@ -1,25 +1,19 @@
-"""Batches: received item by item, launched in turn through a window, cancelled as a whole."""
+"""Batches: received item by item, launched in turn, cancelled as a whole."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from math import ceil
-from threading import Event
 
-from celery import Celery
-
-from orchestration.launch import launch_or_leave, leave_to_keeper
 from orchestration.submit import Desk, Submission
 from pipeline import events
 from pipeline.batches import (
     MAX_ITEMS,
     NOTHING_READ,
     Batch,
-    BatchAtWork,
     BatchRecords,
     BatchState,
+    CancellingBatch,
     Chunk,
     NewBatch,
     Rejection,
@@ -29,7 +23,6 @@ from pipeline.errors import (
     AlreadyAnswered,
     BatchNotFound,
     BatchReceiving,
-    BrokerUnavailable,
     IdempotencyKeyReused,
     JobFinished,
     JobNotFound,
@@ -38,21 +31,11 @@ from pipeline.errors import (
 )
 from pipeline.events import Announcer
 from pipeline.idempotency import IdempotencyKey
-from pipeline.ids import StageKey, uuid7
-from pipeline.job import FIRST_RUN, Job, NewJob
+from pipeline.ids import uuid7
+from pipeline.job import NewJob
 from stages.contract import Clock
 
-WINDOW = 1000
-"""Jobs of one batch that may be in the queues and in work at once."""
-LAUNCHES_PER_TURN = 400
-"""Of all batches; the keeper has a turn a second."""
-TURN_S = 2.0
-"""After so long nothing more is launched in a turn: the keeper has other work, and has to show that it leads."""
-PUBLISHERS = 8
-"""Threads that wait for the broker side by side."""
 CANCELS_PER_TURN = 200
-AT_ONCE = 50
-"""Jobs that are admitted in one transaction, and left to the keeper's other ways if the broker goes away."""
 HELD_AT_ONCE = 400
 """Held jobs that are cancelled in one transaction."""
 
@@ -204,67 +187,23 @@ class BatchWork:
     """What the keeper does about batches, a little at a time."""
 
     records: BatchRecords
-    app: Celery
     announcer: Announcer
     clock: Clock
 
     def turn(self) -> int:
-        """Launch and cancel some jobs; returns how many. Raises `MachineryFailed`."""
-        at_work = self.records.batches_at_work()
-        cancelled = sum(self._cancel(work) for work in at_work if work.is_cancelling)
-        waiting = [work for work in at_work if not work.is_cancelling]
-        return cancelled + (self._launch(waiting) if waiting else 0)
+        """Cancel some jobs; returns how many. Raises `MachineryFailed`."""
+        return sum(self._cancel(batch) for batch in self.records.cancelling_batches())
 
-    def _launch(self, at_work: Sequence[BatchAtWork]) -> int:
-        """The same number of each batch, as far as its window allows; what one does not need others get."""
-        left, over_at_s = LAUNCHES_PER_TURN, self.clock.monotonic() + TURN_S
-        with ThreadPoolExecutor(PUBLISHERS, "publisher") as pool:
-            for place, work in enumerate(at_work):
-                share = ceil(left / (len(at_work) - place))
-                left -= self._admit(pool, work, min(share, WINDOW - work.in_flight), over_at_s)
-        return LAUNCHES_PER_TURN - left
-
-    def _admit(self, pool: Executor, work: BatchAtWork, number: int, over_at_s: float) -> int:
-        admitted = 0
-        while admitted < number and self.clock.monotonic() < over_at_s:
-            jobs = self.records.admit(work.id, limit=min(AT_ONCE, number - admitted))
-            if not jobs:
-                break
-            self._publish(pool, jobs)
-            admitted += len(jobs)
-        return admitted
-
-    def _publish(self, pool: Executor, jobs: Sequence[Job]) -> None:
-        """What the broker does not take is left to the keeper's other ways, without asking it again."""
-        is_away = Event()
-
-        def published(job: Job) -> bool:
-            if is_away.is_set():
-                leave_to_keeper(self.records, _first_of(job))
-            elif launch_or_leave(self.app, self.records, _first_of(job), job.stage_names, job.lane):
-                return True
-            is_away.set()
-            return False
-
-        taken = [job for job, is_taken in zip(jobs, pool.map(published, jobs), strict=True) if is_taken]
-        self.announcer.announce(*map(events.queued, taken))
-        if len(taken) < len(jobs):
-            raise BrokerUnavailable("the broker does not take messages")
-
-    def _cancel(self, work: BatchAtWork) -> int:
+    def _cancel(self, batch: CancellingBatch) -> int:
         # Whoever was asked to may have died before all of them were.
-        held = self.records.cancel_held(work.id, self.clock.now(), limit=HELD_AT_ONCE)
+        held = self.records.cancel_held(batch.id, self.clock.now(), limit=HELD_AT_ONCE)
         self.announcer.announce(*map(events.over, held))
-        ids = self.records.unended_of(work, limit=CANCELS_PER_TURN)
+        ids = self.records.unended_of(batch, limit=CANCELS_PER_TURN)
         for job_id in ids:
             # It may have ended by itself.
             with suppress(JobFinished, JobNotFound):
-                job = self.records.request_cancel(work.tenant_id, job_id, self.clock.now())
+                job = self.records.request_cancel(batch.tenant_id, job_id, self.clock.now())
                 self.announcer.announce(events.over(job))
         if not ids:
-            self.records.end_cancelling(work.id)
+            self.records.end_cancelling(batch.id)
         return len(held) + len(ids)
-
-
-def _first_of(job: Job) -> StageKey:
-    return StageKey(job.id, FIRST_RUN, job.stage_names[0])

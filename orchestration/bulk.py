@@ -9,7 +9,7 @@ from celery import Celery
 
 from orchestration.canvas import FIRST_LAUNCH
 from orchestration.launch import launch, leave_to_keeper
-from orchestration.runs import Reruns, first_of
+from orchestration.runs import Reruns, first_of, is_held
 from pipeline import events
 from pipeline.bulk import BulkAction, BulkFailure, BulkItem, BulkRecords, BulkVerb, NewBulkAction
 from pipeline.errors import BrokerUnavailable, MachineryFailed
@@ -118,9 +118,13 @@ class BulkWork:
             return None
 
     def _launch(self, job: Job) -> None:
+        if not is_held(job):
+            self._publish(job)
+        self.reruns.announcer.announce(events.queued(job))
+
+    def _publish(self, job: Job) -> None:
         try:
             launch(self.app, first_of(job), job.stage_names, LANE, number=FIRST_LAUNCH)
         except BrokerUnavailable:
             leave_to_keeper(self.records, first_of(job))
             raise
-        self.reruns.announcer.announce(events.queued(job))

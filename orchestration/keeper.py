@@ -1,4 +1,4 @@
-"""The housekeeper: launches what has no message, takes back what lost its worker, ends what is overdue.
+"""The housekeeper: launches again what has no message, takes back what lost its worker, ends what is overdue.
 
 One keeper leads and the others stand by. Every step is a compare-and-set in the records all the same, so two that
 both think they lead publish nothing twice.
@@ -43,7 +43,7 @@ class Kept:
     fired: int = 0
     """Firings of schedules."""
     batched: int = 0
-    """Jobs of batches that were launched or cancelled."""
+    """Jobs of batches that were cancelled."""
     acted: int = 0
     """Jobs that had their turn in a bulk action."""
     retired: int = 0
@@ -89,6 +89,8 @@ class Keeper:
         self._retire = retire
         self._announce = announce
         self._reclaim_from = clock.monotonic()
+        self.is_leading = False
+        """As of the latest tick."""
         self._incarnation: str | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -99,7 +101,8 @@ class Keeper:
     def tick(self) -> Kept:
         """Look at the records once. Raises `MachineryFailed` when the database or the broker is down."""
         began_s = self._clock.monotonic()
-        if not self._records.lead(LEADER, self._name, lease_s=LEAD_S):
+        self.is_leading = self._records.lead(LEADER, self._name, lease_s=LEAD_S)
+        if not self.is_leading:
             return Kept()
         kept = Kept(
             expired=self._records.expire(at=self._clock.now(), limit=BATCH),

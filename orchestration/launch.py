@@ -15,15 +15,13 @@ from pipeline.ports import Records
 log = logging.getLogger(__name__)
 
 
-def launch_or_leave(
-    app: Celery, records: Records, first: StageKey, stages: Sequence[str], lane: Lane, *, delay_s: float = 0.0
-) -> bool:
+def launch_or_leave(app: Celery, records: Records, first: StageKey, stages: Sequence[str], lane: Lane) -> bool:
     """Publish a run that was just recorded as launched once; returns whether the broker took it.
 
     Otherwise it is left to the keeper.
     """
     try:
-        launch(app, first, stages, lane, number=FIRST_LAUNCH, delay_s=delay_s)
+        launch(app, first, stages, lane, number=FIRST_LAUNCH)
     except BrokerUnavailable as error:
         log.warning("job %s is kept and will be launched later: %s", first.job_id, error)
         leave_to_keeper(records, first)
@@ -52,18 +50,12 @@ def leave_to_keeper(records: Records, key: StageKey) -> None:
         log.warning("%s", error)
 
 
-def launch(
-    app: Celery, first: StageKey, stages: Sequence[str], lane: Lane, *, number: int, delay_s: float = 0.0
-) -> None:
+def launch(app: Celery, first: StageKey, stages: Sequence[str], lane: Lane, *, number: int) -> None:
     """Publish the chain that begins with `first`; `number` counts the launches of that stage.
 
-    The first message is delivered `delay_s` from now.
     Raises `BrokerUnavailable` when the broker does not take it within about a second.
     """
-    chain = chain_from(app, first, stages, lane, number)
-    if delay_s:
-        chain.set(countdown=delay_s)
     try:
-        chain.apply_async()
+        chain_from(app, first, stages, lane, number).apply_async()
     except kombu.exceptions.OperationalError as error:
         raise BrokerUnavailable("the broker does not take messages") from error

@@ -12,6 +12,7 @@ from celery.signals import setup_logging, worker_shutting_down
 from orchestration.attendance import attending
 from orchestration.celery_app import WORKER
 from orchestration.gate import QueueGate
+from orchestration.launcher import launching
 from orchestration.settings import Settings
 from orchestration.telemetry import configure_logging
 from orchestration.wiring import Wiring
@@ -31,6 +32,7 @@ def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -
     with closing(Wiring(settings, WORKER)) as wiring:
         stage = wiring.catalog.stage(queue)
         fitting = settings.cpu_concurrency if stage.pool == "cpu" else settings.io_concurrency
+        concurrency = concurrency or fitting
         # Made here, before the pool's threads could race to make them.
         _ = wiring.services
         if stage.pool == "cpu":
@@ -40,7 +42,7 @@ def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -
             hostname=name,
             queues=[queue],
             pool="threads",
-            concurrency=concurrency or fitting,
+            concurrency=concurrency,
             loglevel=settings.log_level,
             quiet=True,
             without_gossip=True,
@@ -49,7 +51,7 @@ def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -
         )
         _hand_over_at_shutdown(wiring, settings.shutdown_grace_s)
         gate = QueueGate(wiring.gate, worker, queue)
-        with attending(wiring.records, wiring.clock, gate, name, queue):
+        with attending(wiring.records, wiring.clock, gate, name, queue, concurrency=concurrency):
             worker.start()
 
 
@@ -72,7 +74,9 @@ def run_keeper(settings: Settings) -> None:
     configure_logging(settings.log_level, "keeper")
     stop = _stopped_by_signal()
     with closing(Wiring(settings)) as wiring:
+        thread = launching(wiring.launcher(), stop)
         wiring.keeper.run(stop)
+        thread.join()
 
 
 def run_webhooks(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from pipeline import events
 from pipeline.events import Announcer
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import StageKey
-from pipeline.job import Job, Lane
+from pipeline.job import Job, Lane, StageState
 from pipeline.offer import Offer
 from pipeline.ports import Records
 from pipeline.runs import NewRun
@@ -61,9 +61,14 @@ class Reruns:
 
     def _open(self, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None) -> Job:
         job = self.records.open_run(tenant_id, job_id, new, key)
-        if launch_or_leave(self.app, self.records, first_of(job), job.stage_names, job.lane):
+        if is_held(job) or launch_or_leave(self.app, self.records, first_of(job), job.stage_names, job.lane):
             self.announcer.announce(events.queued(job))
         return job
+
+
+def is_held(job: Job) -> bool:
+    """Whether the run that was just opened is launched later, in its turn."""
+    return all(stage.state is not StageState.READY for stage in job.stages)
 
 
 def first_of(job: Job) -> StageKey:

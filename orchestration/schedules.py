@@ -12,6 +12,7 @@ from typing import Any
 from orchestration.batches import chunk_of
 from orchestration.orders import Order, order_from
 from orchestration.submit import Desk, erase_objects
+from pipeline import events
 from pipeline.batches import NOTHING_READ, NewBatch
 from pipeline.errors import InvalidSchedule, MachineryFailed, PayloadsUnavailable, Refused, ScheduleNotFound
 from pipeline.ids import uuid7
@@ -57,7 +58,7 @@ class Firer:
         if not self._is_recorded(schedule, firing, submitted, next_at):
             return None
         if isinstance(submitted, NewJob):
-            self.jobs.launch(submitted)
+            self.jobs.announcer.announce(events.queued(submitted))
         return firing
 
     def _made(self, schedule: JobSchedule, now: datetime) -> tuple[Submitted, FiringError | None]:

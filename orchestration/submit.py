@@ -1,4 +1,4 @@
-"""From request to running job: accept, then launch after the commit. Cancel, discard, purge."""
+"""From request to running job: accept, then launch after the commit, or later in turn. Cancel, discard, purge."""
 
 import logging
 from collections.abc import Mapping
@@ -76,8 +76,10 @@ class Desk:
         """
         now = self.clock.now()
         job = self.prepare(submission, str(uuid7(now, self.random)), now)
-        self._accept(job, key)
-        self.launch(job)
+        is_held = not self._accept(job, key)
+        # Where the broker is away nobody could hear it.
+        if is_held or self._is_published(job):
+            self.announcer.announce(events.queued(job))
         return job
 
     def done_before(self, submission: Submission, max_age_s: float) -> Job | None:
@@ -111,13 +113,6 @@ class Desk:
             return self.catalog.custom(submission.stages)
         return self.catalog.pipeline(submission.pipeline or DEFAULT_PIPELINE)
 
-    def launch(self, job: NewJob) -> None:
-        """Publish a job that was just recorded, or leave it to the keeper."""
-        first = StageKey(job.id, FIRST_RUN, job.stages[0])
-        # Where the broker is away nobody could hear it.
-        if launch_or_leave(self.app, self.records, first, job.stages, job.lane, delay_s=job.delay_s):
-            self.announcer.announce(events.queued(job))
-
     def cancel(self, tenant_id: str, job_id: str) -> Job:
         """Cancel a job. Raises `JobNotFound` or `JobFinished`."""
         job = self.records.request_cancel(tenant_id, job_id, self.clock.now())
@@ -132,9 +127,13 @@ class Desk:
         """Erase a finished job with all that is kept of it. Raises `JobNotFound` or `JobUnfinished`."""
         purge(self.records, self.payloads, tenant_id, job_id)
 
-    def _accept(self, job: NewJob, key: IdempotencyKey | None) -> None:
+    def _is_published(self, job: NewJob) -> bool:
+        first = StageKey(job.id, FIRST_RUN, job.stages[0])
+        return launch_or_leave(self.app, self.records, first, job.stages, job.lane)
+
+    def _accept(self, job: NewJob, key: IdempotencyKey | None) -> bool:
         try:
-            self.records.accept(job, key)
+            return self.records.accept(job, key)
         except (AlreadyAnswered, IdempotencyKeyReused):
             # Another request with this key was faster, after this one had stored its content.
             erase_objects(self.payloads, job.tenant_id, job.id)

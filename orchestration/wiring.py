@@ -14,6 +14,7 @@ from orchestration.celery_app import ANSWERING, Patience, create_app
 from orchestration.gate import Gate
 from orchestration.keeper import Keeper
 from orchestration.keys import KeyDesk, KeyRing
+from orchestration.launcher import Launcher
 from orchestration.leases import LeaseThread
 from orchestration.operating import QueueDesk
 from orchestration.outbound.breakers import CircuitBreakers
@@ -202,11 +203,16 @@ class Wiring:
             lease_s=self.settings.lease_s,
             relaunch_after_s=self.settings.relaunch_after_s,
             fire=ScheduleWork(self.records, self.desk).turn,
-            batch=BatchWork(self.records, self.app, self.announcer, self.clock).turn,
+            batch=BatchWork(self.records, self.announcer, self.clock).turn,
             act=BulkWork(self.records, self.app, self.clock, self.reruns).turn,
             retire=self._retirement().turn,
             announce=Completion(self.records, self.announcer, self.clock).turn,
         )
+
+    def launcher(self) -> Launcher:
+        """For the process that keeps house, beside its keeper."""
+        keeper = self.keeper
+        return Launcher(self.records, self.app, self.announcer, self.clock, is_leading=lambda: keeper.is_leading)
 
     def _retirement(self) -> Retirement:
         older = Retention(

@@ -4,8 +4,8 @@ receiving → running → finished
     │          ▲   └→ cancelling → cancelled
     └→ incomplete        the request was cut off; the same one with the same key goes on where it was
 
-A batch holds its jobs back: the first stage of each waits until the keeper admits it, so that no more than a window
-of them is in the queues at once. One that is to start later is held until it is due.
+A batch holds its jobs back: the first stage of each waits until the keeper admits it in its turn (`pipeline.shares`).
+One that is to start later is held until it is due.
 """
 
 from collections.abc import Mapping, Sequence
@@ -136,14 +136,11 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchAtWork:
-    """A batch that holds jobs back which are due, or is being cancelled."""
+class CancellingBatch:
+    """A batch that may have jobs to cancel still."""
 
     id: str
     tenant_id: str
-    is_cancelling: bool
-    in_flight: int
-    """Jobs that were admitted and have not ended."""
 
 
 def digest_of(before: str, item: bytes) -> str:
@@ -189,20 +186,14 @@ class BatchRecords(BulkRecords, Protocol):
     def cancel_held(self, batch_id: str, at: datetime, *, limit: int) -> Sequence[Job]:
         """Cancel jobs that were not admitted yet, in one transaction; returns them without their stages."""
 
-    def unended_of(self, work: BatchAtWork, *, limit: int) -> Sequence[str]:
+    def unended_of(self, work: CancellingBatch, *, limit: int) -> Sequence[str]:
         """Ids of jobs that have not ended."""
 
     def end_cancelling(self, batch_id: str) -> None:
         """Say that nothing is left to cancel."""
 
-    def batches_at_work(self) -> Sequence[BatchAtWork]:
-        """Batches that hold jobs back which are due, or are being cancelled, the oldest first."""
-
-    def admit(self, batch_id: str, *, limit: int) -> Sequence[Job]:
-        """Make the first stages of the next jobs that are due ready, counted as launched once: the caller publishes.
-
-        Returns the jobs without their stages. Those that have ended while they were held are let go.
-        """
+    def cancelling_batches(self) -> Sequence[CancellingBatch]:
+        """Batches that are being cancelled, the oldest first."""
 
     def forget_batches(self, *, before: datetime) -> int:
         """Erase batches recorded before this none of whose jobs is kept; returns how many."""

@@ -4,21 +4,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from math import inf
 
 from pipeline.batches import (
     NO_RUN,
     NOTHING_READ,
     SHOWN_REJECTIONS,
     Batch,
-    BatchAtWork,
+    CancellingBatch,
     Chunk,
     NewBatch,
 )
 from pipeline.errors import BatchCancelled, BatchNotFound, BatchReceiving
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import canonical_uuid
-from pipeline.job import FIRST_RUN, Job, JobState, StageState
+from pipeline.job import FIRST_RUN, Job, JobState
 from pipeline.memory_bulk import MemoryBulk
 from pipeline.memory_jobs import KeptJob, new_job, new_stage
 from pipeline.memory_runs import MemoryRuns
@@ -34,8 +33,6 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self._batches: dict[str, Batch] = {}
-        self._held_jobs: dict[str, dict[str, float]] = {}
-        """When each is due, by batch and job; 0 for at once."""
 
     def open_batch(self, new: NewBatch, key: IdempotencyKey | None = None) -> Batch:
         """Record a batch without items, and its key."""
@@ -53,7 +50,6 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
                 is_cancelling=False,
                 counts={},
             )
-            self._held_jobs[new.id] = {}
             return self._batches[new.id]
 
     def accept_many(self, batch: Batch, chunk: Chunk) -> None:
@@ -66,7 +62,7 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
                 raise BatchCancelled(batch.id)
             if known.sealed_at is not None or known.received != chunk.first:
                 raise BatchReceiving(batch.id)
-            self._keep(batch.id, chunk)
+            self._keep(chunk)
             self._batches[batch.id] = _with_chunk(known, chunk)
 
     def cut_off(self, batch: Batch) -> None:
@@ -107,13 +103,14 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
     def cancel_held(self, batch_id: str, at: datetime, *, limit: int) -> Sequence[Job]:
         """Cancel jobs that were not admitted yet."""
         with self._lock:
-            held = self._take_held(batch_id, limit)
+            taken = self._take_held(lambda held: held.batch_id == batch_id, limit)
+            held = [self._kept[each.job_id] for each in taken if self._is_still_held(each)]
             for kept in held:
                 kept.become(JobState.CANCELLED, finished_at=at)
                 kept.cancel_rest(at)
             return [kept.job for kept in held]
 
-    def unended_of(self, work: BatchAtWork, *, limit: int) -> Sequence[str]:
+    def unended_of(self, work: CancellingBatch, *, limit: int) -> Sequence[str]:
         """Ids of jobs that have not ended."""
         with self._lock:
             return [kept.job.id for kept in self._of_batch(work.id) if not kept.job.state.is_terminal][:limit]
@@ -123,19 +120,11 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
         with self._lock:
             self._change(batch_id, is_cancelling=False)
 
-    def batches_at_work(self) -> Sequence[BatchAtWork]:
-        """Batches that hold jobs back which are due, or are being cancelled."""
+    def cancelling_batches(self) -> Sequence[CancellingBatch]:
+        """Batches that are being cancelled."""
         with self._lock:
-            busy = [batch for batch in self._batches.values() if batch.is_cancelling or self._has_due(batch.id)]
-            return [self._at_work(batch) for batch in sorted(busy, key=lambda batch: batch.id)]
-
-    def admit(self, batch_id: str, *, limit: int) -> Sequence[Job]:
-        """Make the first stages of the next jobs that are due ready."""
-        with self._lock:
-            held = self._take_held(batch_id, limit, due_by_s=self._now_s())
-            for kept in held:
-                kept.stages[0].launch(self._now_s())
-            return [kept.job for kept in held]
+            found = [batch for _, batch in sorted(self._batches.items()) if batch.is_cancelling]
+            return [CancellingBatch(batch.id, batch.tenant_id) for batch in found]
 
     def forget_batches(self, *, before: datetime) -> int:
         """Erase old batches."""
@@ -143,26 +132,15 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
             old = [batch.id for batch in self._batches.values() if batch.created_at < before]
             empty = [batch_id for batch_id in old if not self._of_batch(batch_id)]
             for batch_id in empty:
-                del self._batches[batch_id], self._held_jobs[batch_id]
+                del self._batches[batch_id]
             return len(empty)
 
-    def _keep(self, batch_id: str, chunk: Chunk) -> None:
+    def _keep(self, chunk: Chunk) -> None:
         for job in chunk.jobs:
             stages = [new_stage(job.id, FIRST_RUN, name, position) for position, name in enumerate(job.stages)]
-            self._kept[job.id] = KeptJob(new_job(job), stages, job.created_at, job.lane, at_end=self._tell)
-            delay_s = job.due_in_s(chunk.at)
-            self._held_jobs[batch_id][job.id] = self._now_s() + delay_s if delay_s else 0.0
-
-    def _has_due(self, batch_id: str) -> bool:
-        return any(due_at_s <= self._now_s() for due_at_s in self._held_jobs[batch_id].values())
-
-    def _take_held(self, batch_id: str, limit: int, *, due_by_s: float = inf) -> list[KeptJob]:
-        held = self._held_jobs[batch_id]
-        in_turn = sorted((due_at_s, job_id) for job_id, due_at_s in held.items() if due_at_s <= due_by_s)[:limit]
-        for _, job_id in in_turn:
-            del held[job_id]
-        kept_jobs = (self._kept.get(job_id) for _, job_id in in_turn)
-        return [kept for kept in kept_jobs if kept is not None and _is_held(kept)]
+            kept = KeptJob(new_job(job), stages, job.created_at, job.lane, at_end=self._tell)
+            self._kept[job.id] = kept
+            self._hold(kept, stages[0], job.due_in_s(chunk.at))
 
     def _of_batch(self, batch_id: str) -> list[KeptJob]:
         return [kept for kept in self._kept.values() if kept.job.batch_id == batch_id]
@@ -171,10 +149,6 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
         kept_jobs = self._of_batch(batch.id)
         counts = Counter(kept.job.state for kept in kept_jobs)
         return replace(batch, counts=dict(counts), spent=total(kept.spent for kept in kept_jobs))
-
-    def _at_work(self, batch: Batch) -> BatchAtWork:
-        in_flight = self._counted(batch).unended - len(self._held_jobs[batch.id])
-        return BatchAtWork(batch.id, batch.tenant_id, batch.is_cancelling, in_flight)
 
     def _change(self, batch_id: str, **changes: object) -> None:
         self._batches[batch_id] = replace(self._batches[batch_id], **changes)  # type: ignore[arg-type]
@@ -190,7 +164,3 @@ def _with_chunk(batch: Batch, chunk: Chunk) -> Batch:
         heard_at=chunk.at,
         sealed_at=chunk.at if chunk.is_last else None,
     )
-
-
-def _is_held(kept: KeptJob) -> bool:
-    return kept.job.run == FIRST_RUN and kept.stages[0].state is StageState.WAITING

@@ -42,14 +42,17 @@ class MemoryRecords(
 
     # acceptance
 
-    def accept(self, job: NewJob, key: IdempotencyKey | None = None) -> None:
+    def accept(self, job: NewJob, key: IdempotencyKey | None = None) -> bool:
         """Record a new job."""
+        return self._accept(job, key, may_launch=True)
+
+    def _accept(self, job: NewJob, key: IdempotencyKey | None, *, may_launch: bool) -> bool:
         with self._lock:
             self._use_key(key, job.id, FIRST_RUN, job.created_at)
             stages = [new_stage(job.id, FIRST_RUN, name, position) for position, name in enumerate(job.stages)]
-            due_at_s = self._now_s() + job.delay_s if job.delay_s else 0.0
-            stages[0].launch(self._now_s(), not_before_s=due_at_s)
-            self._kept[job.id] = KeptJob(new_job(job), stages, job.created_at, job.lane, at_end=self._tell)
+            kept = KeptJob(new_job(job), stages, job.created_at, job.lane, at_end=self._tell)
+            self._kept[job.id] = kept
+            return self._launch_or_hold(kept, stages[0], job.delay_s, may_launch=may_launch)
 
     def unlaunch(self, key: StageKey) -> None:
         """Say that the message counted as launched was not published."""
@@ -206,7 +209,7 @@ class MemoryRecords(
             if not self._note(schedule, firing, next_at):
                 return False
             if isinstance(submitted, NewJob):
-                self.accept(submitted)
+                self._accept(submitted, None, may_launch=False)
             elif submitted is not None:
                 batch, chunk = submitted
                 self.accept_many(self.open_batch(batch), chunk)

@@ -6,10 +6,11 @@ from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, JobState, StageState
 from pipeline.memory_jobs import KeptJob, KeptStage, new_stage
 from pipeline.memory_keys import MemoryKeys
+from pipeline.memory_shares import MemoryShares
 from pipeline.runs import NewRun, RunSummary, first_to_run
 
 
-class MemoryRuns(MemoryKeys):
+class MemoryRuns(MemoryKeys, MemoryShares):
     """Reading the runs of a job, and opening another."""
 
     def open_run(self, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None = None) -> Job:
@@ -23,11 +24,11 @@ class MemoryRuns(MemoryKeys):
             kept.past.append(replace(kept, past=[]))
             kept.parts = []
             kept.stages = [_next_stage(stage, start) for stage in kept.stages]
-            kept.stages[start].launch(self._now_s())
             kept.created_at, kept.origin, kept.from_stage = new.at, new.origin, kept.job.stage_names[start]
             kept.lane = new.lane or kept.job.lane
             kept.is_forgotten = False
             kept.job = _reopened(kept.job, new)
+            self._launch_or_hold(kept, kept.stages[start])
             return kept.seen()
 
     def job(self, tenant_id: str, job_id: str, run: int | None = None) -> Job | None:

@@ -25,6 +25,8 @@ class Worker:
     """By the worker's clock, for people: whether it lives is judged by the records' own."""
     finished_per_s: float = 0.0
     """Messages it has finished in the last minute, whatever the outcome, by the second."""
+    concurrency: int = 1
+    """Attempts that it makes at once."""
 
     @property
     def owner(self) -> str:

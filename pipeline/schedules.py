@@ -165,7 +165,7 @@ class ScheduleRecords(WebhookRecords, Protocol):
         Returns False, and changes nothing, when the schedule is not due at the time any more that it was read with, or
         is gone. Where a time was fired for before, only the next one is recorded, and False returned, too.
         A firing without `due_at` is asked for by hand: whatever is due, only that the schedule is gone stops it.
-        A job counts as launched once: the caller publishes. Jobs of a batch wait to be admitted.
+        What it submits waits to be admitted.
         """
 
     def firings(self, tenant_id: str, schedule_id: str, *, before: str | None, limit: int) -> Page[Firing]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from orchestration.storage import records_batches as batches
 from orchestration.storage.engine import Database
-from pipeline.batches import Batch, BatchAtWork, Chunk, NewBatch
+from pipeline.batches import Batch, CancellingBatch, Chunk, NewBatch
 from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job
 from pipeline.pages import Page
@@ -56,7 +56,7 @@ class SqlBatches:
         with self._database.write(durable=True) as connection:
             return batches.cancel_held(connection, batch_id, at, limit)
 
-    def unended_of(self, work: BatchAtWork, *, limit: int) -> Sequence[str]:
+    def unended_of(self, work: CancellingBatch, *, limit: int) -> Sequence[str]:
         """Ids of jobs that have not ended."""
         with self._database.read() as connection:
             return batches.unended(connection, work, limit)
@@ -66,15 +66,10 @@ class SqlBatches:
         with self._database.write() as connection:
             batches.end_cancelling(connection, batch_id)
 
-    def batches_at_work(self) -> Sequence[BatchAtWork]:
-        """Batches that hold jobs back which are due, or are being cancelled."""
+    def cancelling_batches(self) -> Sequence[CancellingBatch]:
+        """Batches that are being cancelled."""
         with self._database.read() as connection:
-            return batches.at_work(connection)
-
-    def admit(self, batch_id: str, *, limit: int) -> Sequence[Job]:
-        """Make the first stages of the next jobs that are due ready."""
-        with self._database.write() as connection:
-            return batches.admit(connection, batch_id, limit)
+            return batches.being_cancelled(connection)
 
     def forget_batches(self, *, before: datetime) -> int:
         """Erase old batches."""

@@ -18,6 +18,7 @@ from orchestration.storage import records_queues as queues
 from orchestration.storage import records_reading as reading
 from orchestration.storage import records_retention as retention
 from orchestration.storage import records_runs as runs
+from orchestration.storage import records_shares as shares
 from orchestration.storage.batch_records import SqlBatches
 from orchestration.storage.engine import PATIENCE_S, Database
 from orchestration.storage.migrate import current_revision
@@ -35,6 +36,7 @@ from pipeline.pages import Page
 from pipeline.ports import Finished, JobFilter, Renewal, Retention, Tally
 from pipeline.queues import Running, Worker
 from pipeline.runs import NewRun, RunSummary
+from pipeline.shares import Admitted, Flow, Load
 
 
 class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending):
@@ -54,10 +56,10 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending):
 
     # acceptance
 
-    def accept(self, job: NewJob, key: IdempotencyKey | None = None) -> None:
+    def accept(self, job: NewJob, key: IdempotencyKey | None = None) -> bool:
         """Record a new job, and its key."""
         with self._database.write(durable=True) as connection:
-            jobs.accept(connection, job, key)
+            return jobs.accept(connection, job, key)
 
     def unlaunch(self, key: StageKey) -> None:
         """Say that the message counted as launched was not published."""
@@ -232,6 +234,23 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending):
         """Count every ready stage as never launched."""
         with self._database.write() as connection:
             return keeping.relaunch_all(connection)
+
+    # held runs
+
+    def flows(self) -> Sequence[Flow]:
+        """The lines in which a held run is due."""
+        with self._database.read() as connection:
+            return shares.flows(connection)
+
+    def loads(self) -> Sequence[Load]:
+        """What is launched and not over."""
+        with self._database.read() as connection:
+            return shares.loads(connection)
+
+    def admit(self, numbers: Mapping[Flow, int]) -> Sequence[Admitted]:
+        """Make the first stages of the next runs that are due ready."""
+        with self._database.write() as connection:
+            return shares.admit(connection, numbers)
 
     # retention
 

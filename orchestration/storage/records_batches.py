@@ -12,18 +12,14 @@ from functools import partial
 
 from sqlalchemy import (
     BindParameter,
-    ColumnElement,
     Connection,
-    Double,
     and_,
     bindparam,
-    case,
     delete,
     exists,
     func,
     insert,
     null,
-    or_,
     select,
     true,
     update,
@@ -31,18 +27,19 @@ from sqlalchemy import (
 
 from orchestration.storage import records_keys as keys
 from orchestration.storage import records_outbox as outbox
+from orchestration.storage import records_shares as shares
 from orchestration.storage import records_spending as spendings
 from orchestration.storage.paging import newest
-from orchestration.storage.records_moves import LAUNCHED_AGAIN, NOT_HELD
-from orchestration.storage.rows import AnyRow, held_stage_values, job_from, job_values, run_values, tag_values
+from orchestration.storage.records_jobs import INSERT_STAGE
+from orchestration.storage.records_moves import NOT_HELD
+from orchestration.storage.rows import AnyRow, held_values, job_from, job_values, run_values, stage_values, tag_values
 from orchestration.storage.schema import batches, held_jobs, job_tags, jobs, runs, stages
-from orchestration.storage.types import now_s
 from pipeline.batches import (
     NO_RUN,
     NOTHING_READ,
     SHOWN_REJECTIONS,
     Batch,
-    BatchAtWork,
+    CancellingBatch,
     Chunk,
     NewBatch,
     Rejection,
@@ -63,10 +60,6 @@ _HELD_STAGES = and_(
     stages.c.run == FIRST_RUN,
     stages.c.state == StageState.WAITING,
 )
-_ADMIT = update(stages).where(_HELD_STAGES, stages.c.position == 0).values(LAUNCHED_AGAIN).returning(stages.c.job_id)
-_DELAY_S: BindParameter[float] = bindparam("delay_s", type_=Double())
-_HOLD = insert(held_jobs).values(not_before=case((_DELAY_S > 0, now_s() + _DELAY_S), else_=0.0))
-_IS_DUE = held_jobs.c.not_before <= now_s()
 _CANCEL_STAGES = update(stages).where(_HELD_STAGES).values(state=StageState.CANCELLED, **NOT_HELD)
 
 
@@ -97,7 +90,7 @@ def accept_many(connection: Connection, batch: Batch, chunk: Chunk) -> None:
     if row.sealed_at is not None or row.received != chunk.first:
         raise BatchReceiving(batch.id)
     if chunk.jobs:
-        _insert_held(connection, batch, chunk)
+        _insert_held(connection, chunk)
     rejections = [*row.rejections, *map(asdict, chunk.rejections)][:SHOWN_REJECTIONS]
     values = {
         "received": row.received + chunk.size,
@@ -110,14 +103,13 @@ def accept_many(connection: Connection, batch: Batch, chunk: Chunk) -> None:
     connection.execute(update(batches).where(batches.c.id == batch.id).values(values))
 
 
-def _insert_held(connection: Connection, batch: Batch, chunk: Chunk) -> None:
+def _insert_held(connection: Connection, chunk: Chunk) -> None:
     connection.execute(insert(jobs), [job_values(job) for job in chunk.jobs])
     connection.execute(insert(runs), [run_values(job) for job in chunk.jobs])
-    connection.execute(insert(stages), [values for job in chunk.jobs for values in held_stage_values(job)])
+    connection.execute(INSERT_STAGE, [values for job in chunk.jobs for values in stage_values(job, is_launched=False)])
     if tags := [values for job in chunk.jobs for values in tag_values(job)]:
         connection.execute(insert(job_tags), tags)
-    held = [{"batch_id": batch.id, "job_id": job.id, "delay_s": job.due_in_s(chunk.at)} for job in chunk.jobs]
-    connection.execute(_HOLD, held)
+    shares.hold(connection, [held_values(job, job.due_in_s(chunk.at)) for job in chunk.jobs])
 
 
 def cut_off(connection: Connection, batch: Batch) -> None:
@@ -201,7 +193,7 @@ def cancel(connection: Connection, tenant_id: str, batch_id: str, at: datetime) 
 
 def cancel_held(connection: Connection, batch_id: str, at: datetime, limit: int) -> list[Job]:
     _locked(connection, batch_id)
-    held = _take_held(connection, batch_id, limit)
+    held = shares.job_ids(shares.take(connection, limit, held_jobs.c.batch_id == batch_id))
     is_held = and_(jobs.c.id.in_(held), jobs.c.run == FIRST_RUN, jobs.c.state == JobState.QUEUED)
     # key_share, as where a single job is locked.
     locked = select(jobs.c.id).where(is_held).order_by(jobs.c.id).with_for_update(key_share=True)
@@ -216,7 +208,7 @@ def cancel_held(connection: Connection, batch_id: str, at: datetime, limit: int)
     return _jobs(connection, ids)
 
 
-def unended(connection: Connection, work: BatchAtWork, limit: int) -> list[str]:
+def unended(connection: Connection, work: CancellingBatch, limit: int) -> list[str]:
     of_batch = and_(jobs.c.tenant_id == work.tenant_id, jobs.c.batch_id == work.id)
     return list(connection.scalars(select(jobs.c.id).where(of_batch, jobs.c.state.in_(_UNENDED)).limit(limit)))
 
@@ -225,36 +217,14 @@ def end_cancelling(connection: Connection, batch_id: str) -> None:
     connection.execute(update(batches).where(batches.c.id == batch_id).values(is_cancelling=False))
 
 
-# launching
-
-
-def at_work(connection: Connection) -> list[BatchAtWork]:
-    held = select(func.count()).where(held_jobs.c.batch_id == batches.c.id).scalar_subquery()
-    live = select(func.count()).where(_OF_BATCH, jobs.c.state.in_(_UNENDED)).scalar_subquery()
-    has_due = exists().where(held_jobs.c.batch_id == batches.c.id, _IS_DUE)
-    found = select(batches.c.id, batches.c.tenant_id, batches.c.is_cancelling, (live - held).label("in_flight"))
-    busy = found.where(or_(batches.c.is_cancelling == true(), has_due)).order_by(batches.c.id)
-    return [BatchAtWork(*row) for row in connection.execute(busy)]
-
-
-def admit(connection: Connection, batch_id: str, limit: int) -> list[Job]:
-    _locked(connection, batch_id)
-    held = _take_held(connection, batch_id, limit, _IS_DUE)
-    return _jobs(connection, list(connection.scalars(_ADMIT, {"ids": held})))
+def being_cancelled(connection: Connection) -> list[CancellingBatch]:
+    found = select(batches.c.id, batches.c.tenant_id).where(batches.c.is_cancelling == true()).order_by(batches.c.id)
+    return [CancellingBatch(*row) for row in connection.execute(found)]
 
 
 def forget(connection: Connection, before: datetime) -> int:
     old = delete(batches).where(batches.c.created_at < before, ~exists().where(_OF_BATCH))
     return connection.execute(old).rowcount
-
-
-def _take_held(connection: Connection, batch_id: str, limit: int, *among: ColumnElement[bool]) -> list[str]:
-    """Ids of held jobs, which are held no more: what was to start at once, then by moments. The batch is locked."""
-    of_batch = held_jobs.c.batch_id == batch_id
-    in_turn = select(held_jobs.c.job_id).where(of_batch, *among).order_by(held_jobs.c.not_before, held_jobs.c.job_id)
-    ids = list(connection.scalars(in_turn.limit(limit)))
-    connection.execute(delete(held_jobs).where(of_batch, held_jobs.c.job_id.in_(ids)))
-    return ids
 
 
 def _jobs(connection: Connection, ids: Sequence[str]) -> list[Job]:

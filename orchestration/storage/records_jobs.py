@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import Boolean, Connection, and_, bindparam, case, insert, update
 
 from orchestration.storage import records_keys as keys
+from orchestration.storage import records_shares as shares
 from orchestration.storage.records_moves import (
     IS_STAGE,
     cancel_rest,
@@ -13,29 +14,34 @@ from orchestration.storage.records_moves import (
     of_key,
     require_job,
 )
-from orchestration.storage.rows import job_values, run_values, stage_values, tag_values
+from orchestration.storage.rows import held_values, job_values, run_values, stage_values, tag_values
 from orchestration.storage.schema import job_tags, jobs, runs, stages
 from orchestration.storage.types import now_s
 from pipeline.errors import JobFinished, JobUnfinished
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import StageKey
 from pipeline.job import FIRST_RUN, JobState, NewJob, StageState
+from pipeline.shares import flow_of
 
 INSERT_STAGE = insert(stages).values(launched_at=case((bindparam("is_launched", type_=Boolean()), now_s())))
-_DELAY = update(stages).where(IS_STAGE).values(not_before=now_s() + bindparam("delay_s"))
 _UNLAUNCH = update(stages).where(IS_STAGE, stages.c.state == StageState.READY).values(launched_at=None)
 
 
-def accept(connection: Connection, new: NewJob, key: IdempotencyKey | None = None) -> None:
+def accept(connection: Connection, new: NewJob, key: IdempotencyKey | None = None, *, may_launch: bool = True) -> bool:
     keys.use(connection, key, new.id, FIRST_RUN, new.created_at)
+    is_launched = may_launch and not new.delay_s and _has_room(connection, new)
     connection.execute(insert(jobs), job_values(new))
     connection.execute(insert(runs), run_values(new))
-    connection.execute(INSERT_STAGE, stage_values(new))
+    connection.execute(INSERT_STAGE, stage_values(new, is_launched=is_launched))
     if new.terms.tags:
         connection.execute(insert(job_tags), tag_values(new))
-    if new.delay_s:
-        first = StageKey(new.id, FIRST_RUN, new.stages[0])
-        connection.execute(_DELAY, {"delay_s": new.delay_s, **of_key(first)})
+    if not is_launched:
+        shares.hold(connection, [held_values(new, new.delay_s)])
+    return is_launched
+
+
+def _has_room(connection: Connection, new: NewJob) -> bool:
+    return shares.has_room(connection, new.tenant_id, new.lane, flow_of(new.pipeline))
 
 
 def unlaunch(connection: Connection, key: StageKey) -> None:

@@ -3,14 +3,22 @@
 from sqlalchemy import Connection, bindparam, insert, update
 
 from orchestration.storage import records_keys as keys
+from orchestration.storage import records_shares as shares
 from orchestration.storage.records_jobs import INSERT_STAGE
 from orchestration.storage.records_moves import of_run, require_job
 from orchestration.storage.records_reading import known_job
-from orchestration.storage.rows import copied_stage_values, new_run_values, options_document, rerun_stage_values
+from orchestration.storage.rows import (
+    copied_stage_values,
+    held_rerun_values,
+    new_run_values,
+    options_document,
+    rerun_stage_values,
+)
 from orchestration.storage.schema import jobs, runs, stages
 from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, JobState
 from pipeline.runs import NewRun, first_to_run
+from pipeline.shares import flow_of
 
 _REOPEN = (
     update(jobs)
@@ -41,11 +49,15 @@ def open_run(
     keys.use(connection, key, locked.id, locked.run + 1, new.at)
     earlier = known_job(connection, tenant_id, job_id)
     start = first_to_run(earlier, new.from_stage)
-    options = new.options or earlier.options
+    options, lane = new.options or earlier.options, new.lane or earlier.lane
+    flow = flow_of(earlier.pipeline, run=earlier.run + 1)
+    is_launched = shares.has_room(connection, tenant_id, lane, flow)
     connection.execute(insert(runs), new_run_values(earlier, new, start, options))
     if start > 0:
         connection.execute(insert(stages), copied_stage_values(earlier, start))
-    connection.execute(INSERT_STAGE, rerun_stage_values(earlier, start))
+    connection.execute(INSERT_STAGE, rerun_stage_values(earlier, start, is_launched=is_launched))
+    if not is_launched:
+        shares.hold(connection, [held_rerun_values(earlier, lane, start)])
     asked_for = {"deadline_at": new.deadline_at, "options": options_document(options)}
     connection.execute(_REOPEN, {**asked_for, **of_run(earlier.id, earlier.run)})
     return known_job(connection, tenant_id, job_id)

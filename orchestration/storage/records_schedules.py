@@ -138,7 +138,7 @@ def _is_new(connection: Connection, firing: Firing) -> bool:
 
 def _submit(connection: Connection, submitted: Submitted) -> None:
     if isinstance(submitted, NewJob):
-        jobs.accept(connection, submitted)
+        jobs.accept(connection, submitted, may_launch=False)
     elif submitted is not None:
         batch, chunk = submitted
         batches.accept_many(connection, batches.open_batch(connection, batch, None), chunk)

@@ -15,6 +15,7 @@ from pipeline.job import (
     JobError,
     JobSource,
     JobState,
+    Lane,
     NewJob,
     PartCount,
     StageRecord,
@@ -22,6 +23,7 @@ from pipeline.job import (
     Suspect,
 )
 from pipeline.runs import NewRun, RunOrigin, RunSummary
+from pipeline.shares import flow_of
 from pipeline.terms import JobTerms
 from pipeline.urls import host_of, searched_form
 from stages.contract import Options
@@ -83,20 +85,40 @@ def run_values(new: NewJob) -> Values:
     }
 
 
-def stage_values(new: NewJob) -> list[Values]:
-    """The stages of a new job; the first one is ready and counts as launched."""
+def stage_values(new: NewJob, *, is_launched: bool) -> list[Values]:
+    """The stages of a new job; the first one is ready and counts as launched, or waits to be admitted."""
     return [
-        _stage_values(new.id, FIRST_RUN, new.tenant_id, name, position, is_first=position == 0)
+        _stage_values(new.id, FIRST_RUN, new.tenant_id, name, position, is_first=is_launched and position == 0)
         for position, name in enumerate(new.stages)
     ]
 
 
-def held_stage_values(new: NewJob) -> list[Values]:
-    """The stages of a new job whose first one waits to be admitted."""
-    return [
-        {**_nothing_done(new.id, FIRST_RUN, new.tenant_id, name, position), "state": StageState.WAITING}
-        for position, name in enumerate(new.stages)
-    ]
+def held_values(new: NewJob, delay_s: float) -> Values:
+    """A new job that waits to be admitted."""
+    return {
+        "job_id": new.id,
+        "run": FIRST_RUN,
+        "tenant_id": new.tenant_id,
+        "lane": new.lane,
+        "flow": flow_of(new.pipeline, new.batch_id),
+        "batch_id": new.batch_id,
+        "stage": new.stages[0],
+        "delay_s": delay_s,
+    }
+
+
+def held_rerun_values(job: Job, lane: Lane, start: int) -> Values:
+    """The next run of a job, which waits to be admitted."""
+    return {
+        "job_id": job.id,
+        "run": job.run + 1,
+        "tenant_id": job.tenant_id,
+        "lane": lane,
+        "flow": flow_of(job.pipeline, run=job.run + 1),
+        "batch_id": None,
+        "stage": job.stage_names[start],
+        "delay_s": 0.0,
+    }
 
 
 def new_run_values(job: Job, new: NewRun, start: int, options: Options) -> Values:
@@ -115,10 +137,10 @@ def new_run_values(job: Job, new: NewRun, start: int, options: Options) -> Value
     }
 
 
-def rerun_stage_values(job: Job, start: int) -> list[Values]:
-    """The stages that the next run of a job runs; the first of them is ready and counts as launched."""
+def rerun_stage_values(job: Job, start: int, *, is_launched: bool) -> list[Values]:
+    """The stages that the next run of a job runs; the first of them as with those of a new job."""
     return [
-        _stage_values(job.id, job.run + 1, job.tenant_id, name, position, is_first=position == start)
+        _stage_values(job.id, job.run + 1, job.tenant_id, name, position, is_first=is_launched and position == start)
         for position, name in enumerate(job.stage_names)
         if position >= start
     ]

@@ -28,7 +28,7 @@ from pipeline.schedules import CatchUp
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 from pipeline.webhooks import DeliveryState
 
-REVISION = "0014"
+REVISION = "0015"
 """The migration that makes this schema."""
 metadata = schema_base.metadata
 attempt_usage = schema_spending.attempt_usage
@@ -249,11 +249,16 @@ batches = Table(
 held_jobs = Table(
     "held_job",
     metadata,
-    Column("batch_id", JOB_ID, nullable=False),
     # Not a reference: whoever admits a job looks at its stage.
     Column("job_id", JOB_ID, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("lane", state_of(Lane), nullable=False),
+    Column("flow", String(128), nullable=False),
+    Column("batch_id", JOB_ID),
+    Column("stage", String(64), nullable=False),
     Column("not_before", Double, nullable=False),
-    PrimaryKeyConstraint("batch_id", "job_id"),
+    PrimaryKeyConstraint("job_id", "run"),
     ForeignKeyConstraint(["batch_id"], ["batch.id"], ondelete="CASCADE"),
 )
 
@@ -368,6 +373,7 @@ _partial(
 # Where an unfinished job is, or a failed one failed.
 _partial("ix_stage_place", stages, "state IN ('ready', 'running', 'split', 'failed')", "tenant_id", "stage", "job_id")
 _partial("ix_stage_ready", stages, "state = 'ready'", "not_before", "tenant_id")
+_partial("ix_stage_launched", stages, "state IN ('ready', 'running')", "tenant_id", "not_before")
 _partial("ix_stage_running", stages, "state = 'running'", "lease_until", "tenant_id")
 _partial("ix_job_batch", jobs, "batch_id IS NOT NULL", "tenant_id", "batch_id", "id")
 _partial("ix_job_batch_state", jobs, "batch_id IS NOT NULL", "tenant_id", "batch_id", "state", "id")
@@ -380,7 +386,15 @@ _partial(
     "finished_at",
 )
 Index("ix_batch_tenant", batches.c.tenant_id, batches.c.id)
-Index("ix_held_job_due", held_jobs.c.batch_id, held_jobs.c.not_before, held_jobs.c.job_id)
+Index(
+    "ix_held_job_turn",
+    held_jobs.c.tenant_id,
+    held_jobs.c.lane,
+    held_jobs.c.flow,
+    held_jobs.c.not_before,
+    held_jobs.c.job_id,
+)
+_partial("ix_held_job_batch", held_jobs, "batch_id IS NOT NULL", "batch_id", "not_before", "job_id")
 _partial("ix_bulk_item_waiting", bulk_items, "outcome IS NULL", "action_id", "job_id")
 Index("ix_webhook_tenant", webhooks.c.tenant_id, webhooks.c.id)
 # In this order it also finds the deliveries of a job that is erased.

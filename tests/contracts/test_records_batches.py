@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.batches import NO_RUN, NOTHING_READ, SHOWN_REJECTIONS, BatchAtWork, BatchState, Rejection
+from pipeline.batches import NO_RUN, NOTHING_READ, SHOWN_REJECTIONS, BatchState, Rejection
 from pipeline.errors import AlreadyAnswered, BatchCancelled, BatchNotFound, BatchReceiving, IdempotencyKeyReused
 from pipeline.idempotency import IdempotencyKey
-from pipeline.job import Grant, JobState, NewJob, StageState
+from pipeline.job import Grant, JobState, Lane, NewJob, StageState
 from pipeline.ports import JobFilter, Retention
 from pipeline.runs import NewRun
 from pipeline.terms import JobTerms
 from tests.support.at_once import at_once
-from tests.support.batches import chunk_of, full_batch, jobs_of, new_batch, open_batch, read_batch
+from tests.support.batches import admitted, chunk_of, full_batch, jobs_of, new_batch, open_batch, read_batch
 from tests.support.jobs import LEASE_S, STAGES, TENANT, World, key_of, new_job
 from tests.support.tools import START
 
@@ -28,7 +28,7 @@ def records(world: World) -> Any:
 
 
 def admit(records: Any, batch: Any, limit: int = 100) -> list[str]:
-    return [job.id for job in records.admit(batch.id, limit=limit)]
+    return [each.job.id for each in admitted(records, batch, limit)]
 
 
 def states(world: World, jobs: list[NewJob]) -> list[str]:
@@ -145,8 +145,9 @@ def test_jobs_that_are_held_are_nobodys_business(world: World, records: Any) -> 
 
 def test_jobs_are_admitted_in_turn_and_each_once(world: World, records: Any) -> None:
     batch, jobs = full_batch(records, 3)
-    admitted = records.admit(batch.id, limit=2)
-    assert [(job.id, job.lane, job.stage_names) for job in admitted] == [(job.id, job.lane, STAGES) for job in jobs[:2]]
+    first = admitted(records, batch, 2)
+    assert [(each.job.id, each.job.stage_names) for each in first] == [(job.id, STAGES) for job in jobs[:2]]
+    assert {(each.stage, each.lane) for each in first} == {(STAGES[0], Lane.NORMAL)}
     stage = world.stage(jobs[0])
     assert (stage.state, stage.launches) == (StageState.READY, 1)
     assert world.stage(jobs[2]).state is StageState.WAITING
@@ -169,10 +170,10 @@ def test_a_job_that_is_due_later_is_held_until_then_and_the_others_go_ahead(worl
     records.accept_many(batch, chunk_of([later, at_once, sooner], is_last=True))
     assert admit(records, batch) == [at_once.id]
     world.pass_time(295)
-    assert (records.batches_at_work(), admit(records, batch)) == ([], [])
+    assert (records.flows(), admit(records, batch)) == ([], [])
     assert not isinstance(records.claim(key_of(sooner), owner="w", lease_s=LEASE_S, at=START), Grant)
     world.pass_time(10)
-    assert records.batches_at_work() == [BatchAtWork(batch.id, TENANT, False, 1)]
+    assert [flow.name for flow in records.flows()] == [f"{batch.id}:extract"]
     assert admit(records, batch) == [sooner.id]
     world.do(sooner, *STAGES)
     world.pass_time(240)
@@ -250,7 +251,7 @@ def test_jobs_that_ended_while_they_were_held_are_let_go(world: World, records: 
     assert records.expire(at=late.deadline_at, limit=1) == 1
     assert admit(records, batch) == []
     assert states(world, [cancelled, again]) == ["cancelled", "queued"]
-    assert records.batches_at_work() == []
+    assert records.flows() == []
 
 
 def test_a_job_that_is_held_beyond_its_deadline_fails(world: World, records: Any) -> None:
@@ -259,19 +260,6 @@ def test_a_job_that_is_held_beyond_its_deadline_fails(world: World, records: Any
     read = world.read(job)
     assert read.error is not None
     assert (read.state, read.error.code, read.error.stage) == (JobState.FAILED, "deadline_exceeded", STAGES[0])
-
-
-def test_batches_at_work_say_how_many_jobs_are_in_flight(world: World, records: Any) -> None:
-    old, jobs = full_batch(records, 4)
-    young, _ = full_batch(records, 1, created_at=LATER)
-    done, _ = full_batch(records, 1)
-    world.accept()
-    admit(records, done)
-    admit(records, old, 2)
-    world.do(jobs[0], *STAGES)
-    assert records.batches_at_work() == [BatchAtWork(old.id, TENANT, False, 1), BatchAtWork(young.id, TENANT, False, 0)]
-    records.cancel_batch(TENANT, done.id, START)
-    assert BatchAtWork(done.id, TENANT, True, 1) in records.batches_at_work()
 
 
 # cancelling
@@ -295,14 +283,14 @@ def test_cancelling_goes_on_until_nothing_is_left(world: World, records: Any) ->
     batch, jobs = full_batch(records, 2)
     admit(records, batch)
     records.cancel_batch(TENANT, batch.id, START)
-    (work,) = records.batches_at_work()
+    (work,) = records.cancelling_batches()
     assert sorted(records.unended_of(work, limit=9)) == [job.id for job in jobs]
     assert len(records.unended_of(work, limit=1)) == 1
     for job in jobs:
         records.request_cancel(TENANT, job.id, START)
     assert records.unended_of(work, limit=9) == []
     records.end_cancelling(batch.id)
-    assert records.batches_at_work() == []
+    assert records.cancelling_batches() == []
     assert read_batch(records, batch).state(LATER) is BatchState.CANCELLED
     assert records.cancel_batch(TENANT, batch.id, LATER).cancelled_at == START
 

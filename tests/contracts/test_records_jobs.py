@@ -62,26 +62,16 @@ def test_the_terms_of_a_job_are_kept_for_all_of_its_runs(world: World) -> None:
     assert world.claim(new, run=2).max_attempts == TERMS.max_attempts
 
 
-def test_a_job_that_is_due_later_can_neither_be_claimed_nor_is_launched_again_before(world: World) -> None:
+def test_a_job_that_is_due_later_is_held_until_then(world: World) -> None:
     new = world.accept(terms=JobTerms(not_before=START + timedelta(minutes=10)), created_at=START)
-    world.records.unlaunch(key_of(new))
     world.pass_time(590)
     refused = world.records.claim(key_of(new), owner="worker", lease_s=30, at=START)
-    assert isinstance(refused, Refused)
-    assert refused.why is Refusal.NOT_DUE
-    assert 0 < refused.delay_s <= 10
-    assert world.records.unstarted(older_than_s=0, limit=9) == []
+    assert refused == Refused(Refusal.OVER)
+    assert world.records.flows() == []
     world.pass_time(11)
-    assert [suspect.key for suspect in world.records.unstarted(older_than_s=0, limit=9)] == [key_of(new)]
+    (flow,) = world.records.flows()
+    assert [(each.job.id, each.stage) for each in world.records.admit({flow: 9})] == [(new.id, STAGES[0])]
     world.claim(new)
-
-
-def test_a_message_that_was_published_for_later_is_not_missed_before_it_is_overdue(world: World) -> None:
-    world.accept(terms=JobTerms(not_before=START + timedelta(minutes=10)), created_at=START)
-    world.pass_time(615)
-    assert world.records.unstarted(older_than_s=20, limit=9) == []
-    world.pass_time(10)
-    assert len(world.records.unstarted(older_than_s=20, limit=9)) == 1
 
 
 def test_a_job_is_read_by_its_tenant_only(world: World) -> None:

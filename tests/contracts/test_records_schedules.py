@@ -19,7 +19,7 @@ from pipeline.schedules import (
 )
 from pipeline.timetable import Timetable
 from tests.support.at_once import at_once
-from tests.support.batches import chunk_of, new_batch
+from tests.support.batches import admitted, chunk_of, new_batch
 from tests.support.jobs import TENANT, World, new_job
 from tests.support.schedules import HOUR, TEXT, new_firing, new_schedule
 from tests.support.tools import START
@@ -151,7 +151,7 @@ def test_a_firing_is_recorded_with_its_job_and_the_next_time(world: World, recor
     is_fired, firing, job = fired(records, schedule)
     assert is_fired
     assert firings(records, schedule) == [firing]
-    assert (world.read(job).id, world.stage(job).state) == (job.id, StageState.READY)
+    assert (world.read(job).id, world.stage(job).state) == (job.id, StageState.WAITING)
     assert read(records, schedule) == replace(schedule, next_at=NEXT_AT, last_fired_at=DUE_AT)
 
 
@@ -162,7 +162,7 @@ def test_a_firing_is_recorded_with_its_batch(world: World, records: Any) -> None
     assert records.fire(schedule, firing, (batch, chunk_of(jobs, is_last=True)), NEXT_AT)
     found = records.batch(TENANT, batch.id)
     assert (found.accepted, found.sealed_at) == (2, START)
-    assert [job.id for job in records.admit(batch.id, limit=9)] == [job.id for job in jobs]
+    assert [each.job.id for each in admitted(records, batch)] == [job.id for job in jobs]
     assert firings(records, schedule) == [firing]
 
 

@@ -13,7 +13,7 @@ from pipeline.runs import NewRun
 from pipeline.webhook_rules import FAILING_FOR, FAILURES_TO_PAUSE, Health
 from pipeline.webhooks import DeliveryState, Parcel, Webhook, WebhookChanges, WebhookDelivery, delivery_id
 from tests.support.at_once import at_once
-from tests.support.batches import full_batch
+from tests.support.batches import admitted, full_batch
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended
 from tests.support.tools import START
 from tests.support.webhooks import delivered, new_webhook, refused
@@ -148,7 +148,7 @@ def test_jobs_of_a_batch_are_told_of_like_all_others(world: World, records: Any)
     succeeds = added(records, events=(EventKind.JOB_SUCCEEDED,))
     theirs = added(records, tenant_id="theirs")
     batch, (done, broken, *held) = full_batch(records, 5)
-    records.admit(batch.id, limit=2)
+    admitted(records, batch, 2)
     world.do(done, *STAGES)
     world.fail(broken)
     records.request_cancel(TENANT, held[0].id, START)

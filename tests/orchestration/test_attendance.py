@@ -157,9 +157,9 @@ def test_what_was_finished_in_the_last_minute_is_told(process: Process) -> None:
 def test_a_worker_is_the_owner_of_its_attempts() -> None:
     clock, gate = ManualClock(), FakeGate()
     records = MemoryRecords(clock)
-    with attending(records, clock, gate, NAME, "fetch"):  # type: ignore[arg-type]
+    with attending(records, clock, gate, NAME, "fetch", concurrency=7):  # type: ignore[arg-type]
         until(records.workers, within_s=5, what="a sign of life")
         (worker,) = records.workers()
-        assert (worker.host, worker.pid) == (socket.gethostname(), os.getpid())
+        assert (worker.host, worker.pid, worker.concurrency) == (socket.gethostname(), os.getpid(), 7)
         assert worker.owner == LeaseThread(records, lease_s=10).owner
     assert records.workers() == []

@@ -2,12 +2,13 @@ from random import Random
 
 import pytest
 
-from orchestration.bulk import JOBS_PER_TURN, SAMPLE, BulkDesk, BulkWork
+from orchestration.bulk import JOBS_PER_TURN, LANE, SAMPLE, BulkDesk, BulkWork
 from pipeline.bulk import BulkAction, BulkItem, BulkOutcome, BulkState, BulkVerb
 from pipeline.errors import BrokerUnavailable, RecordsUnavailable
 from pipeline.job import Job, JobState, Lane, NewJob, priority_of
 from pipeline.ports import JobFilter
 from pipeline.runs import NewRun
+from pipeline.shares import AT_ONCE
 from stages.contract import Options
 from tests.support.jobs import STAGES, TENANT, new_job
 from tests.support.runs import RunOffice
@@ -44,7 +45,10 @@ def test_a_turn_is_a_few_jobs_the_oldest_first(office: BulkOffice) -> None:
     action = office.retry_all()
     assert (action.total, action.created_at) == (len(jobs), office.clock.now())
     assert [office.work.turn() for _ in range(3)] == [JOBS_PER_TURN, 5, 0]
-    assert [message.id for message in office.broker.all_waiting()] == [f"{job.id}:2:extract:0:1" for job in jobs]
+    at_once = [f"{job.id}:2:extract:0:1" for job in jobs[:AT_ONCE]]
+    assert [message.id for message in office.broker.all_waiting()] == at_once
+    (held,) = office.records.inner.flows()
+    assert (held.lane, len(office.records.inner.admit({held: 99}))) == (LANE, len(jobs) - AT_ONCE)
     assert office.read(action).state is BulkState.FINISHED
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.batches import BatchWork
+from orchestration.launcher import Launcher
 from orchestration.orders import Order, order_from
 from orchestration.schedules import DEFECT_PAUSE, FIRINGS_PER_TURN, TURN_S, Firer, ScheduleDesk, ScheduleWork
 from orchestration.submit import Desk, Submission
@@ -48,6 +48,7 @@ class ScheduleOffice(RunOffice):
         )
         self.work = ScheduleWork(self.records, self.jobs)
         self.desk = ScheduleDesk(self.records, self.jobs)
+        self.launcher = Launcher(self.records, self.broker.app, self.announcer, self.clock, is_leading=lambda: True)
 
     def add(self, **about: Any) -> JobSchedule:
         schedule = new_schedule(**about)
@@ -77,6 +78,9 @@ class ScheduleOffice(RunOffice):
         return list(self.records.inner.jobs(TENANT, JobFilter(), before=None, limit=1000).items)
 
     def launched(self) -> list[str]:
+        """Ids of the jobs that were published, once all have had their turn."""
+        while self.launcher.turn():
+            pass
         return [message.kwargs["job_id"] for message in self.broker.all_waiting()]
 
 
@@ -107,11 +111,12 @@ def test_a_schedule_that_is_due_submits_its_job_once(office: ScheduleOffice) -> 
     assert office.read(schedule).next_at == START + 2 * HOUR
 
 
-def test_a_job_is_recorded_with_its_firing_before_it_is_published(office: ScheduleOffice) -> None:
+def test_a_job_is_recorded_with_its_firing_and_left_to_the_launcher(office: ScheduleOffice) -> None:
     office.hourly(CatchUp.ONCE, 0)
     office.log.clear()
     office.work.turn()
-    assert office.log == ["due_schedules", "schedule", "put", "fire", "publish fetch"]
+    assert office.log == ["due_schedules", "schedule", "put", "fire"]
+    assert [event.kind for event in office.announcer.told] == ["job.queued"]
 
 
 def test_a_batch_is_launched_like_all_others(office: ScheduleOffice) -> None:
@@ -127,7 +132,6 @@ def test_a_batch_is_launched_like_all_others(office: ScheduleOffice) -> None:
         (batch.id, 0, Lane.NORMAL),
         (batch.id, 1, Lane.BULK),
     ]
-    assert BatchWork(office.records, office.broker.app, office.announcer, office.clock).turn() == 2
     assert sorted(office.launched()) == [job.id for job in jobs]
 
 
@@ -205,7 +209,7 @@ def test_no_two_times_are_so_close_that_one_hides_the_other() -> None:
 # what goes wrong
 
 
-@pytest.mark.parametrize("step", ["due_schedules", "schedule", "put", "fire", "launch", "unlaunch"])
+@pytest.mark.parametrize("step", ["due_schedules", "schedule", "put", "fire", "announce"])
 def test_whoever_dies_at_any_step_loses_no_firing_and_doubles_none(
     office: ScheduleOffice, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -217,21 +221,16 @@ def test_whoever_dies_at_any_step_loses_no_firing_and_doubles_none(
     def killed(*_: Any, **__: Any) -> None:
         raise Killed
 
-    owner = {"put": office.payloads.inner, "launch": Desk}.get(step, office.records.inner)
-    office.broker.is_down = step == "unlaunch"
+    owner = {"put": office.payloads.inner, "announce": office.announcer}.get(step, office.records.inner)
     with monkeypatch.context() as dying:
         dying.setattr(owner, step, killed)
         with pytest.raises(Killed):
             office.work.turn()
-    office.broker.is_down = False
     for _ in range(3):
         ScheduleWork(office.records, office.jobs).turn()
     (job,) = office.all_jobs()
     assert [(firing.due_at, firing.job_id) for firing in office.firings(schedule)] == [(START + HOUR, job.id)]
-    # One that was not published is found by the keeper's other ways.
-    office.clock.advance(20)
-    unstarted = office.records.inner.unstarted(older_than_s=10, limit=9)
-    assert [suspect.key.job_id for suspect in unstarted] == [job.id]
+    assert office.launched() == [job.id]
 
 
 def test_a_commit_that_nobody_heard_of_is_not_made_again(office: ScheduleOffice) -> None:
@@ -308,13 +307,12 @@ def test_while_contents_cannot_be_stored_only_schedules_that_have_some_wait(offi
     assert office.hours(waits) == [1]
 
 
-def test_while_the_broker_is_away_jobs_are_left_to_the_keeper(office: ScheduleOffice) -> None:
+def test_a_schedule_fires_while_the_broker_is_away(office: ScheduleOffice) -> None:
     schedule = office.hourly(CatchUp.ONCE, 0)
     office.broker.is_down = True
     assert office.work.turn() == 1
-    (suspect,) = office.records.inner.unstarted(older_than_s=1000, limit=9)
-    assert suspect.key.job_id == office.firings(schedule)[0].job_id
-    assert office.announcer.told == []
+    office.broker.is_down = False
+    assert office.launched() == [office.firings(schedule)[0].job_id]
 
 
 def test_a_turn_is_a_few_firings_and_short(office: ScheduleOffice, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +321,7 @@ def test_a_turn_is_a_few_firings_and_short(office: ScheduleOffice, monkeypatch: 
     office.clock.advance(3600)
     assert [office.work.turn(), office.work.turn()] == [FIRINGS_PER_TURN, 5]
     office.clock.advance(3600)
-    monkeypatch.setattr(Desk, "launch", lambda *_: office.clock.advance(TURN_S / 2))
+    monkeypatch.setattr(office.announcer, "announce", lambda *_: office.clock.advance(TURN_S / 2))
     assert office.work.turn() == 2
 
 

@@ -210,21 +210,16 @@ def test_what_is_asked_of_a_job_is_recorded_with_it(office: Office) -> None:
 
 
 @pytest.mark.parametrize("schedule", [Schedule(not_before=START + HOUR), Schedule(delay_s=3600)])
-def test_a_job_that_is_due_later_is_published_for_then_and_has_its_time_from_then(
+def test_a_job_that_is_due_later_is_held_until_then_and_has_its_time_from_then(
     office: Office, schedule: Schedule
 ) -> None:
-    before = datetime.now(UTC)
     job = office.submit(url=URL, schedule=schedule)
     assert job.terms.not_before == START + HOUR
     assert job.deadline_at == START + HOUR + timedelta(seconds=600)
-    (message,) = office.broker.all_waiting()
-    assert HOUR <= datetime.fromisoformat(message.headers["eta"]) - before < HOUR + timedelta(minutes=1)
-
-
-def test_only_the_first_stage_is_delayed(office: Office) -> None:
-    office.submit(url=URL, schedule=Schedule(delay_s=3600))
-    (message,) = office.broker.all_waiting()
-    assert [link["options"].get("countdown") for link in message.embed["chain"]] == [None] * 3
+    assert office.broker.all_waiting() == []
+    assert office.records.inner.flows() == []
+    office.clock.advance(3600)
+    assert [flow.name for flow in office.records.inner.flows()] == [":summarize"]
 
 
 @pytest.mark.parametrize("schedule", [Schedule(), Schedule(delay_s=0), Schedule(not_before=START - HOUR)])

@@ -7,6 +7,7 @@ from pipeline.batches import Batch, Chunk, NewBatch, Rejection, digest_of
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import uuid7
 from pipeline.job import NewJob
+from pipeline.shares import Admitted
 from tests.support.jobs import TENANT, new_job
 from tests.support.tools import START
 
@@ -41,6 +42,12 @@ def full_batch(records: Any, number: int, **changes: Any) -> tuple[Batch, list[N
     jobs = jobs_of(batch, number)
     records.accept_many(batch, chunk_of(jobs, is_last=True))
     return read_batch(records, batch), jobs
+
+
+def admitted(records: Any, batch: Batch, limit: int = 10) -> list[Admitted]:
+    """Runs of a batch that are held back no more; as many of each of its lines."""
+    lines = [flow for flow in records.flows() if flow.name.startswith(batch.id)]
+    return list(records.admit(dict.fromkeys(lines, limit)))
 
 
 def read_batch(records: Any, batch: Batch) -> Batch:

@@ -101,7 +101,7 @@ def _end(job: NewJob, state: JobState, random: Random) -> Row:
 
 
 def _stages(job: NewJob, state: JobState, place: int) -> list[Row]:
-    rows = stage_values(job)
+    rows = stage_values(job, is_launched=True)
     for position, row in enumerate(rows):
         del row["is_launched"]
         row["state"] = StageState.SUCCEEDED if state is JobState.SUCCEEDED or position < place else StageState.WAITING

@@ -22,7 +22,7 @@ from pipeline.ids import Hold
 from pipeline.job import JobState, Refusal, Refused
 from pipeline.ports import JobFilter, Retention
 from tests.support.at_once import at_once
-from tests.support.batches import full_batch
+from tests.support.batches import admitted, full_batch
 from tests.support.databases import postgresql_url, sqlite_url
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, new_job, output_of
 from tests.support.tools import START
@@ -242,7 +242,7 @@ def test_sqlite_syncs_what_must_survive_a_power_cut(tmp_path: Path) -> None:
 
 
 STATEMENTS = {
-    "accept": 3,
+    "accept": 4,
     "claim fetch": 5,
     "renew fetch": 1,
     "complete fetch": 4,
@@ -285,7 +285,7 @@ def is_sqlite(records: SqlRecords) -> bool:
 
 def test_renewing_a_hundred_holds_is_one_statement(records: SqlRecords) -> None:
     world = World(records, lambda _seconds: None)
-    holds = [world.hold(world.accept()) for _ in range(100)]
+    holds = [world.hold(world.accept(tenant_id=f"tenant-{number}")) for number in range(100)]
     statements: list[str] = []
     with listening("before_cursor_execute", lambda _c, _u, statement, *_: statements.append(statement)):
         assert not records.renew(holds, lease_s=30).lost
@@ -322,8 +322,9 @@ def test_what_is_looked_for_often_is_found_by_an_index(tmp_path: Path) -> None:
         for states in ((), (JobState.FAILED,)):
             records.jobs(TENANT, JobFilter(batch_id=batch.id, states=states), before=None, limit=5)
         records.batch_results(TENANT, batch.id, after=None, limit=5)
-        records.batches_at_work()
-        records.admit(batch.id, limit=5)
+        records.cancelling_batches()
+        records.loads()
+        admitted(records, batch, 5)
         records.cancel_held(batch.id, START, limit=5)
         records.forget_batches(before=START)
         records.done_before(TENANT, new_job().likeness, START)

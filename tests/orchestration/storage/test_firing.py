@@ -41,9 +41,9 @@ def test_what_is_cut_off_has_recorded_nothing(
     submitted = job if module is records_jobs else many
     whole = getattr(module, step)
 
-    def cut_off(*args: Any) -> None:
+    def cut_off(*args: Any, **named: Any) -> None:
         if is_after:
-            whole(*args)
+            whole(*args, **named)
         raise Killed
 
     monkeypatch.setattr(module, step, cut_off)

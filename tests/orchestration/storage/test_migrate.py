@@ -186,7 +186,7 @@ def accept_in_version_1(connection: Connection, new: NewJob, error: dict[str, An
     stage_columns = ("reruns", "stale_writes", "level", "is_launched")
     connection.execute(insert(jobs), {**without(job_values(new), *job_columns), "error": error})
     connection.execute(insert(runs), {**without(run_values(new), "origin", "options", "lane"), "error": error})
-    connection.execute(insert(stages), [without(row, *stage_columns) for row in stage_values(new)])
+    connection.execute(insert(stages), [without(row, *stage_columns) for row in stage_values(new, is_launched=True)])
 
 
 def test_jobs_of_version_1_are_kept_and_completed(empty_url: str) -> None:
