@@ -11,7 +11,6 @@ from zipfile import ZipFile
 import pytest
 
 from api.batch_items import ITEMS_PER_CHUNK
-from orchestration.batches import BatchWork
 from orchestration.bulk import BulkWork
 from pipeline.batches import MAX_ITEMS, SHOWN_REJECTIONS, SILENCE
 from pipeline.errors import RecordsUnavailable
@@ -41,7 +40,7 @@ def urls(number: int, first: int = 0) -> list[dict[str, str]]:
 
 def turn(api: Api) -> int:
     """What the keeper does."""
-    return BatchWork(api.wiring.records, api.wiring.app, api.announcer, api.clock).turn()
+    return api.keep()
 
 
 def jobs_of(api: Api, url: str) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from orchestration.batches import BatchWork
 from pipeline.webhooks import SECRETS_OVERLAP, document
 from tests.support.api import Api, problem_of
 from tests.support.webhooks import refused
@@ -96,7 +95,7 @@ def test_a_receiver_is_told_what_a_listing_shows(api: Api) -> None:
     item = {"url": "https://example.org/", "tags": ["a"], "metadata": {"k": "v"}, "delay_s": 1, "expires_at": LATER}
     batch = api.client.post("/v1/batches", json={"items": [{}, item]}).json()
     api.clock.advance(1)
-    BatchWork(api.wiring.records, api.wiring.app, api.announcer, api.clock).turn()
+    api.keep()
     (listed,) = api.client.get(f"{batch['url']}/jobs").json()["items"]
     api.fail(listed["id"])
     (listed,) = api.client.get(f"{batch['url']}/jobs").json()["items"]

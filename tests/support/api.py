@@ -9,6 +9,8 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from orchestration.batches import BatchWork
+from orchestration.launcher import Launcher
 from orchestration.settings import Settings
 from orchestration.streams.hub import Hub
 from orchestration.transport.urls import read_url
@@ -71,6 +73,11 @@ class Api:
         answer = self.client.post("/v1/jobs", json=body or {"url": "https://example.org/"})
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
+
+    def keep(self) -> int:
+        """What the keeper does about jobs that are held, or of batches that are cancelled; how many."""
+        launcher = Launcher(self.records, self.broker.app, self.announcer, self.clock, is_leading=lambda: True)
+        return launcher.turn() + BatchWork(self.records, self.announcer, self.clock).turn()
 
     def start(self, job_id: str, stage: str, run: int = 1) -> Hold:
         """Claim a stage as a worker would."""

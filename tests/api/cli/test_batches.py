@@ -14,7 +14,6 @@ from api.cli.app import app
 from api.cli.batch_input import read_lines
 from api.cli.terms import Terms
 from api.client import Penstock
-from orchestration.batches import BatchWork
 from pipeline.job import JobState
 from tests.support.api import Api
 from tests.support.clients import app_of
@@ -46,7 +45,7 @@ def penstock(api, monkeypatch):
 @pytest.fixture
 def launch(api):
     """What the keeper does."""
-    return BatchWork(api.wiring.records, api.wiring.app, api.announcer, api.clock).turn
+    return api.keep
 
 
 def jobs_of(api, batch_id):

@@ -15,7 +15,6 @@ from api.client.errors import (
     Unreachable,
     WaitTimedOut,
 )
-from orchestration.batches import BatchWork
 from pipeline.batches import BatchState
 from pipeline.job import JobState, Lane
 from tests.support.clients import Connection, Script
@@ -47,7 +46,7 @@ def pages(number):
 
 def launch(api):
     """What the keeper does."""
-    BatchWork(api.wiring.records, api.wiring.app, api.announcer, api.clock).turn()
+    api.keep()
 
 
 def line(index, **about):
