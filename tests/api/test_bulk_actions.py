@@ -14,9 +14,10 @@ def act(api: Api, **body: Any) -> Any:
 
 
 def failed(api: Api, number: int = 1, **error: Any) -> list[str]:
-    ids = [api.submit() for _ in range(number)]
-    for job_id in ids:
-        api.fail(job_id, **error)
+    ids = []
+    for _ in range(number):
+        ids.append(api.submit())
+        api.fail(ids[-1], **error)
     return ids
 
 
