@@ -11,6 +11,8 @@ from stages.contract import Options
 
 HTML, TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 
+OPTIONS = {field.alias or name for name, field in Options.model_fields.items()}
+
 Document = dict[str, Any]
 
 
@@ -47,6 +49,7 @@ def _document(item: Submission) -> Document:
         "pipeline": item.pipeline,
         "stages": item.stages and list(item.stages),
         "processing": item.options.processing,
+        **item.options.model_dump(mode="json", exclude_defaults=True),
         "lane": str(item.lane),
         "tags": list(item.tags),
         "metadata": dict(item.metadata),
@@ -66,7 +69,7 @@ def _submission(document: Mapping[str, Any], tenant_id: str) -> Submission:
         content_type=None if content is None else kind,
         pipeline=document.get("pipeline"),
         stages=None if stages is None else tuple(stages),
-        options=Options(processing=document["processing"]),
+        options=Options.model_validate({name: document[name] for name in OPTIONS & document.keys()}),
         lane=Lane(document["lane"]),
         tenant_id=tenant_id,
         tags=tuple(document.get("tags", ())),

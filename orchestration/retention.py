@@ -8,7 +8,9 @@ import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Protocol
 
+from pipeline.cached_pages import CachedPages
 from pipeline.errors import PayloadsUnavailable
 from pipeline.ports import Payloads, Retention
 from pipeline.schedules import FIRINGS_KEPT, ScheduleRecords
@@ -27,11 +29,15 @@ ROUND_S = 3600.0
 KEPT_SINCE = "retention_since"
 
 
+class Owners(ScheduleRecords, CachedPages, Protocol):
+    """Records that know who owns the objects of the payload store."""
+
+
 class Retirement:
     """What the keeper does about retention, a little at a time."""
 
     def __init__(
-        self, records: ScheduleRecords, payloads: Payloads, clock: Clock, older: Retention, *, orphan_grace_s: float
+        self, records: Owners, payloads: Payloads, clock: Clock, older: Retention, *, orphan_grace_s: float
     ) -> None:
         """An object may be without a row for `orphan_grace_s`: content is stored before its job is recorded."""
         self._records = records
@@ -104,7 +110,9 @@ class Retirement:
 
     def _collect_orphans(self) -> int:
         found = list(islice(self._round, LOOKED_AT_PER_TURN))
-        known = self._records.known_jobs([job_id for _, job_id in found]) if found else set()
+        ids = [job_id for _, job_id in found]
+        # The copies of pages are kept in the same way, under ids of their own.
+        known = self._records.known_jobs(ids) | self._records.known_pages(ids) if ids else set()
         orphans = [(tenant_id, job_id) for tenant_id, job_id in found if job_id not in known]
         for tenant_id, job_id in orphans:
             log.info("objects of %s belong to no job of the records; deleting them", job_id)

@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     fetch_max_wire_bytes: int = Field(default=10 * 2**20, gt=0)
     fetch_max_decoded_bytes: int = Field(default=20 * 2**20, gt=0)
 
+    # copies of fetched pages
+    cache_max_bytes: int = Field(default=2**30, ge=0)
+    """How much of them is kept for each tenant, without compression; 0 for none."""
+    retention_cache_s: float = Field(default=7 * 86_400.0, gt=0)
+    """How long a copy is kept after its host sent or confirmed it."""
+
     # parsing
     parse_timeout_s: float = Field(default=12.0, gt=0)
     """What one page may take in a parsing child."""

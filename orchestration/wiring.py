@@ -3,6 +3,7 @@
 import importlib
 import os
 import socket
+from collections.abc import Callable
 from functools import cached_property
 from random import SystemRandom
 
@@ -24,7 +25,9 @@ from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
 from orchestration.outbound.llm import OpenAiChat
 from orchestration.outbound.llm_desk import LlmDesk
+from orchestration.outbound.page_cache import StoredPages
 from orchestration.outbound.post import GuardedPost
+from orchestration.page_retention import PageRetirement
 from orchestration.queues import Queues, answering, queues_of
 from orchestration.retention import Retirement
 from orchestration.runs import Reruns
@@ -44,11 +47,13 @@ from orchestration.webhooks.desk import WebhookDesk
 from orchestration.webhooks.dispatcher import Dispatcher
 from orchestration.webhooks.sender import Sender
 from pipeline.attempt import Services
+from pipeline.cached_pages import DirectPages, PageCache
 from pipeline.clock import SystemClock
 from pipeline.composition import Catalog
 from pipeline.errors import NoCatalog
 from pipeline.offer import Offer
 from pipeline.ports import Outbound, Retention
+from stages.contract import Http
 
 PARSING_MODULES = ("stages.extraction.article", "stages.extraction.plain")
 """Imported once by the process that parsing children are forked from."""
@@ -205,7 +210,7 @@ class Wiring:
             fire=ScheduleWork(self.records, self.desk).turn,
             batch=BatchWork(self.records, self.announcer, self.clock).turn,
             act=BulkWork(self.records, self.app, self.clock, self.reruns).turn,
-            retire=self._retirement().turn,
+            retire=self._retiring(),
             announce=Completion(self.records, self.announcer, self.clock).turn,
         )
 
@@ -213,6 +218,14 @@ class Wiring:
         """For the process that keeps house, beside its keeper."""
         keeper = self.keeper
         return Launcher(self.records, self.app, self.announcer, self.clock, is_leading=lambda: keeper.is_leading)
+
+    def _retiring(self) -> Callable[[], int]:
+        jobs, pages = self._retirement(), self._page_retirement()
+        return lambda: jobs.turn() + pages.turn()
+
+    def _page_retirement(self) -> PageRetirement:
+        kept_s, max_bytes = self.settings.retention_cache_s, self.settings.cache_max_bytes
+        return PageRetirement(self.records, self.payloads, self.clock, kept_s=kept_s, max_bytes=max_bytes)
 
     def _retirement(self) -> Retirement:
         older = Retention(
@@ -263,10 +276,20 @@ class Wiring:
             leases=self.leases,
             breakers=self.breakers,
             announcer=self.announcer,
-            outbound=Outbound(http=self._http(), llm=self._llm_desk(), isolate=self.isolation),
+            outbound=self._outbound(),
             clock=self.clock,
             random=self.random,
         )
+
+    def _outbound(self) -> Outbound:
+        http = self._http()
+        return Outbound(http=http, pages=self._pages(http), llm=self._llm_desk(), isolate=self.isolation)
+
+    def _pages(self, http: Http) -> PageCache:
+        if not self.settings.cache_max_bytes:
+            return DirectPages(http)
+        variant = self.settings.user_agent
+        return StoredPages(http, self.records, self.payloads, self.clock, self.random, variant=variant)
 
     def _http(self) -> GuardedHttp:
         settings = self.settings

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from pipeline import events
+from pipeline.cached_pages import PageWish
 from pipeline.composition import AnyStage, Catalog
 from pipeline.errors import PayloadCorrupt, PayloadsUnavailable, RecordsUnavailable, UnknownStage
 from pipeline.events import Announcer
@@ -180,6 +181,7 @@ def _tools(stage: AnyStage, grant: Grant, services: Services, token: CancelToken
     deadline = services.clock.monotonic() + stage.time_limit_s
     return Tools(
         http=services.outbound.http,
+        pages=services.outbound.pages.pages(PageWish.of(grant)),
         llm=None if models is None else models.on_behalf_of(caller),
         isolate=services.outbound.isolate,
         clock=services.clock,

@@ -1,11 +1,12 @@
 """Identifiers: jobs, attempts, messages."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Self
 from uuid import UUID
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WHOLE = 0
 """The part number of a stage as a whole. Its parts are numbered from 1."""
 
@@ -39,6 +40,15 @@ def latest_id(at: datetime) -> str:
     '01a1fb67-1800-ffff-ffff-ffffffffffff'
     """
     return str(UUID(int=(_milliseconds(at) + 1 << 80) - 1))
+
+
+def moment_of(uuid: str) -> datetime:
+    """When a `uuid7` was made, to the millisecond.
+
+    >>> moment_of("01a1fb67-1800-7226-b63c-5ab791b7584a").isoformat()
+    '2026-11-21T00:00:00+00:00'
+    """
+    return EPOCH + timedelta(milliseconds=UUID(uuid).int >> 80)
 
 
 def _milliseconds(at: datetime) -> int:

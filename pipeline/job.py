@@ -362,6 +362,8 @@ class Grant:
     max_attempts: int | None = None
     """That were asked for; None for what the stage declares."""
     batch_id: str | None = None
+    not_before: datetime | None = None
+    """The moment before which the job was not to start, if one was asked for."""
     level: int = 0
     """How often the stage was split in this run."""
     part_input: Claim | None = None

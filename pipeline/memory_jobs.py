@@ -207,6 +207,7 @@ class KeptJob:
             done=tuple(other.record for other in self.stages if other.record.position < record.position),
             max_attempts=job.terms.max_attempts,
             batch_id=job.batch_id,
+            not_before=job.terms.not_before,
             level=stage.level,
             part_input=stage.input,
             results=self._results(stage),

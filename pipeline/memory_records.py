@@ -22,6 +22,7 @@ from pipeline.job import (
 )
 from pipeline.memory_api_keys import MemoryApiKeys
 from pipeline.memory_batches import MemoryBatches
+from pipeline.memory_cached_pages import MemoryCachedPages
 from pipeline.memory_jobs import KeptJob, KeptStage, new_job, new_stage
 from pipeline.memory_keeping import MemoryKeeping
 from pipeline.memory_markers import MemoryMarkers
@@ -36,7 +37,14 @@ from pipeline.verdicts import why_refused
 
 
 class MemoryRecords(
-    MemoryBatches, MemorySchedules, MemoryKeeping, MemoryRetention, MemoryApiKeys, MemoryMarkers, MemoryQueues
+    MemoryBatches,
+    MemorySchedules,
+    MemoryKeeping,
+    MemoryRetention,
+    MemoryApiKeys,
+    MemoryMarkers,
+    MemoryQueues,
+    MemoryCachedPages,
 ):
     """`Records` in a dictionary. The record's own clock is the given one."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from pipeline.cached_pages import PageCache
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey
 from pipeline.job import Division, Grant, Job, JobError, JobState, Lane, NewJob, Refused, Suspect
@@ -389,5 +390,6 @@ class Outbound:
     """The adapters that stages reach the world through."""
 
     http: Http
+    pages: PageCache
     llm: LanguageModels | None
     isolate: Isolate

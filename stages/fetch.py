@@ -28,13 +28,15 @@ CLIENT_ERRORS: dict[int, str] = {
 PAGES = {HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION}
 
 
-def _origin(source: Source, _tools: Tools) -> str | None:
+def _origin(source: Source, tools: Tools) -> str | None:
     if source.url is None or source.body is not None:
         return None
     try:
         origin = origin_of(source.url)
     except Permanent:
         return None  # for the stage itself to report
+    if tools.pages.spares_host(source.url):
+        return None  # a stored copy is given whatever became of its host, and says nothing of it
     return f"origin:{origin.host}:{origin.port}"
 
 
@@ -66,7 +68,7 @@ def _page_of_content(source: Source, body: bytes, clock: Clock) -> Page:
 
 def _page_of_url(url: str, tools: Tools) -> Page:
     origin_of(url)
-    answer = tools.http.get(url, tools.scope)
+    answer = tools.pages.get(url, tools.scope)
     if problem := refusal(answer, tools.clock):
         raise problem
     decoded = decode(answer.body, answer.headers.get("content-type"), urlsplit(answer.url).path)
@@ -78,7 +80,8 @@ def _page_of_url(url: str, tools: Tools) -> Page:
         requested_url=url,
         redirects=answer.redirects,
         status=answer.status,
-        fetched_at=tools.clock.now(),
+        fetched_at=answer.received_at or tools.clock.now(),
+        cache=answer.cache,
         wire_bytes=answer.wire_bytes,
         decoded_bytes=len(answer.body),
         warnings=_warnings(decoded),

@@ -52,6 +52,7 @@ def _source(job: JobFacts, page: Page | None) -> DocumentSource:
         content_type=job.source_content_type,
         charset=page.charset if page else None,
         fetched_at=page.fetched_at if page else None,
+        cache=page.cache if page else None,
     )
 
 

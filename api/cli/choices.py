@@ -26,4 +26,7 @@ NotBefore = Annotated[
     str | None, typer.Option(metavar="MOMENT", help="The same as a moment, such as 2026-12-01T08:00; local time.")
 ]
 ExpiresAt = Annotated[str | None, typer.Option(metavar="MOMENT", help="It fails if it has not ended by then.")]
+MaxAge = Annotated[
+    float | None, typer.Option(min=0, metavar="SECONDS", help="How old a stored copy of the page may be; 0 for none.")
+]
 MaxAttempts = Annotated[int | None, typer.Option(min=1, help="At each stage, instead of what the stage declares.")]

@@ -9,6 +9,7 @@ import typer
 from api.cli.choices import (
     Delay,
     ExpiresAt,
+    MaxAge,
     MaxAttempts,
     Metadata,
     NotBefore,
@@ -52,6 +53,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     not_before: NotBefore = None,
     expires_at: ExpiresAt = None,
     max_attempts: MaxAttempts = None,
+    max_age: MaxAge = None,
     reuse: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Take a job that has done the same this lately instead.")
     ] = None,
@@ -71,7 +73,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         stages=tuple(stages.split(",")) if stages else None,
         processing=processing.value,
         lane=lane,
-        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts),
+        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age),
         reuse_s=reuse,
     )
     guarded(lambda: submit_jobs(api_url, order, wait=wait, as_json=json))

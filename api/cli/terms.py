@@ -21,6 +21,7 @@ class Terms:
     not_before: str | None = None
     expires_at: str | None = None
     max_attempts: int | None = None
+    max_age_s: float | None = None
 
     def fields(self) -> JobFields:
         """The fields of a job that were given. Ends the program for what is no moment and no pair."""
@@ -37,6 +38,8 @@ class Terms:
             fields["expires_at"] = moment_of("--expires-at", self.expires_at)
         if self.max_attempts is not None:
             fields["max_attempts"] = self.max_attempts
+        if self.max_age_s is not None:
+            fields["max_age_s"] = self.max_age_s
         return fields
 
 

@@ -42,6 +42,8 @@ class JobOptions(TypedDict, total=False):
     model: str
     schema: Mapping[str, Any]
     """A JSON Schema: the answer is data that fits it."""
+    max_age_s: float
+    """How old a stored copy of the page may be; 0 to ask its host anyway."""
     lane: Lane | str
     tags: Iterable[str]
     metadata: Mapping[str, str]

@@ -16,7 +16,7 @@ from threading import Event, Thread
 
 from orchestration.outbound.breakers_report import Call, report
 from orchestration.outbound.breakers_states import BreakerStates, Seen, Standing
-from stages.contract import Cancelled, Postponed, StageError
+from stages.contract import Awaited, Cancelled, Postponed, StageError
 
 TRIAL_DELAY_S = 5.0
 """How long the others wait, at most, while one call tries whether the dependency has recovered."""
@@ -51,7 +51,7 @@ class CircuitBreakers:
         """Let the block run, and learn from how it ends. Its own exception always comes through.
 
         Failures are `StageError`s that blame the dependency. Any other `StageError` shows that it is alive;
-        a cancellation, a defect or the end of the process shows nothing.
+        a cancellation, waiting for another's call, a defect or the end of the process shows nothing.
 
         Raises `Postponed` with code `dependency_unavailable` while the breaker is open.
         """
@@ -62,7 +62,7 @@ class CircuitBreakers:
                 yield
             healthy = True
         except StageError as error:
-            healthy = None if isinstance(error, Cancelled) else not error.blames_dependency
+            healthy = None if isinstance(error, Awaited | Cancelled) else not error.blames_dependency
             raise
         finally:
             report(self._states, call, healthy, fail_max=self._fail_max, pause_s=self._reset_timeout_s)

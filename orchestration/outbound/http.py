@@ -1,6 +1,6 @@
 """The guarded client for the open web: public addresses only, bounded in time, size and redirects."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +15,12 @@ from orchestration.outbound.inflate import ACCEPT_ENCODING, Body
 from orchestration.outbound.network import Pace, PacedBackend, Resolve, resolve, tls_context
 from orchestration.outbound.retrying import once_more
 from orchestration.outbound.transport import PoolTransport
-from stages.contract import CODES, Fetched, Permanent, Scope, StageError, Transient
+from stages.contract import CODES, Fetched, Permanent, Scope, StageError, Transient, Validators
 from stages.web import origin_of
 
 MIB = 1024 * 1024
 REDIRECTS = {301, 302, 303, 307, 308}
+MOVED_FOR_GOOD = {301, 308}
 
 # The most special class comes first.
 CODE_OF_ERROR: dict[type[Exception], str] = {
@@ -61,6 +62,18 @@ class HttpLimits:
     """Of one answer. Their size is limited by httpcore: 100 KiB, status line included."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """How far a call has come: the URL to ask now, and those that led there."""
+
+    url: str
+    visited: tuple[str, ...] = ()
+    is_moved_for_good: bool = True
+
+    def on_to(self, url: str, status: int) -> "_Walk":
+        return _Walk(url, (*self.visited, self.url), self.is_moved_for_good and status in MOVED_FOR_GOOD)
+
+
 class GuardedHttp:
     """Implements `stages.contract.Http`.
 
@@ -93,27 +106,29 @@ class GuardedHttp:
         self._ca_file = ca_file
         self._resolve = resolve
 
-    def get(self, url: str, scope: Scope) -> Fetched:
+    def get(self, url: str, scope: Scope, validators: Validators | None = None) -> Fetched:
         """GET a URL, following redirects by hand so that every hop is checked.
+
+        Validators are sent to their own URL only: elsewhere the same tag may mean another page.
 
         Raises `StageError` with one of the fetch codes. HTTP error statuses are answers, not errors; their bodies
         are not read.
         """
         try:
-            return self._get(url, scope)
+            return self._get(url, scope, validators)
         except tuple(CODE_OF_ERROR) as error:
             raise explain(error) from error
 
-    def _get(self, url: str, scope: Scope) -> Fetched:
-        visited: tuple[str, ...] = ()
+    def _get(self, url: str, scope: Scope, validators: Validators | None) -> Fetched:
+        walk = _Walk(url)
         cookies = httpx.Cookies()  # some hosts redirect for ever without theirs
         with PoolTransport(self._pool(scope)) as transport:
-            while len(visited) <= self._limits.max_redirects:
-                hop = partial(self._hop, transport, cookies, url, visited)
+            while len(walk.visited) <= self._limits.max_redirects:
+                hop = partial(self._hop, transport, cookies, walk, validators)
                 answer = once_more(hop, scope, _is_connection_error)
                 if isinstance(answer, Fetched):
                     return answer
-                visited, url = (*visited, url), answer
+                walk = answer
         raise Permanent("too_many_redirects")
 
     def _pool(self, scope: Scope) -> httpcore.ConnectionPool:
@@ -122,21 +137,26 @@ class GuardedHttp:
         return httpcore.ConnectionPool(ssl_context=tls_context(self._ca_file), network_backend=backend)
 
     def _hop(
-        self, transport: PoolTransport, cookies: httpx.Cookies, url: str, visited: tuple[str, ...]
-    ) -> Fetched | str:
-        """One request: the answer, or the URL it redirects to."""
-        with closing(self._send(transport, cookies, url)) as response:
+        self, transport: PoolTransport, cookies: httpx.Cookies, walk: _Walk, validators: Validators | None
+    ) -> Fetched | _Walk:
+        """One request: the answer, or on to where it redirects to."""
+        extra = validators.headers if validators is not None and validators.url == walk.url else {}
+        with closing(self._send(transport, cookies, walk.url, extra)) as response:
             if len(response.headers.raw) > self._limits.max_headers:
                 raise Permanent("too_large", "The host's answer has more headers than the limit.")
-            location = response.headers.get("location")
-            if response.status_code in REDIRECTS and location:
-                return _target(url, location)
+            status, location = response.status_code, response.headers.get("location")
+            if status in REDIRECTS and location:
+                return walk.on_to(_target(walk.url, location), status)
             body, wire_bytes = self._read(response) if response.is_success else (b"", 0)
-            return Fetched(url, response.status_code, dict(response.headers), body, wire_bytes, visited)
+            headers = dict(response.headers)
+            return Fetched(walk.url, status, headers, body, wire_bytes, walk.visited, walk.is_moved_for_good)
 
-    def _send(self, transport: PoolTransport, cookies: httpx.Cookies, url: str) -> httpx.Response:
+    def _send(
+        self, transport: PoolTransport, cookies: httpx.Cookies, url: str, extra: Mapping[str, str]
+    ) -> httpx.Response:
         """Not through httpx.Client, which reads Location before it can be checked."""
-        request = httpx.Request("GET", _checked(url), headers=self._headers, extensions=self._timeouts)
+        headers = {**self._headers, **extra}
+        request = httpx.Request("GET", _checked(url), headers=headers, extensions=self._timeouts)
         cookies.set_cookie_header(request)
         response = transport.handle_request(request)
         response.request = request

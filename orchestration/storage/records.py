@@ -22,6 +22,7 @@ from orchestration.storage import records_shares as shares
 from orchestration.storage.batch_records import SqlBatches
 from orchestration.storage.engine import PATIENCE_S, Database
 from orchestration.storage.migrate import current_revision
+from orchestration.storage.records_cached_pages import SqlCachedPages
 from orchestration.storage.records_schedules import SqlSchedules
 from orchestration.storage.records_webhooks import SqlWebhooks
 from orchestration.storage.schema import REVISION
@@ -39,7 +40,7 @@ from pipeline.runs import NewRun, RunSummary
 from pipeline.shares import Admitted, Flow, Load
 
 
-class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending):
+class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPages):
     """`Records` in SQLite or PostgreSQL.
 
     `url` is `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; `pool_size` is how many connections are kept open,

@@ -369,6 +369,7 @@ def grant_from(
         done=tuple(done),
         max_attempts=job.max_attempts,
         batch_id=job.batch_id,
+        not_before=job.not_before,
         level=taken.level,
         part_input=claim_from(taken.input),
         results=tuple(results),

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from orchestration.storage import schema_base, schema_spending
+from orchestration.storage import schema_base, schema_pages, schema_spending
 from orchestration.storage.types import DOCUMENT, JOB_ID, UtcDateTime, in_code_order, state_of
 from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
@@ -28,11 +28,13 @@ from pipeline.schedules import CatchUp
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 from pipeline.webhooks import DeliveryState
 
-REVISION = "0015"
+REVISION = "0016"
 """The migration that makes this schema."""
 metadata = schema_base.metadata
 attempt_usage = schema_spending.attempt_usage
 daily_usage = schema_spending.daily_usage
+cached_pages = schema_pages.cached_pages
+page_flights = schema_pages.page_flights
 
 jobs = Table(
     "job",

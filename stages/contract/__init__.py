@@ -2,10 +2,11 @@
 
 from stages.contract.codes import CODES, WARNINGS, Code
 from stages.contract.declaration import FanOut, Stage, stage
-from stages.contract.errors import Cancelled, Permanent, Postponed, StageError, Transient
+from stages.contract.errors import Awaited, Cancelled, Permanent, Postponed, StageError, Transient
 from stages.contract.nouns import (
     Analysis,
     Article,
+    CacheUse,
     Content,
     Document,
     Page,
@@ -26,9 +27,11 @@ from stages.contract.tools import (
     JobFacts,
     Llm,
     Message,
+    Pages,
     Scope,
     Step,
     Tools,
+    Validators,
 )
 
 __all__ = [
@@ -36,6 +39,8 @@ __all__ = [
     "WARNINGS",
     "Analysis",
     "Article",
+    "Awaited",
+    "CacheUse",
     "CancelToken",
     "Cancelled",
     "Clock",
@@ -54,6 +59,7 @@ __all__ = [
     "Message",
     "Options",
     "Page",
+    "Pages",
     "Payload",
     "Permanent",
     "Postponed",
@@ -67,5 +73,6 @@ __all__ = [
     "Summary",
     "Tools",
     "Transient",
+    "Validators",
     "stage",
 ]

@@ -42,6 +42,7 @@ CODES: dict[str, Code] = {
     "too_many_redirects": Code("The URL redirects too often."),
     "too_large": Code("The page is larger than the limit."),
     "unsupported_encoding": Code("The page came in a content encoding that was not asked for."),
+    "page_awaited": Code("Another job is fetching the same page; this one waits for what it brings.", True),
     "http_not_found": Code("The host answered 404: the page does not exist."),
     "http_gone": Code("The host answered 410: the page was removed for good."),
     "http_denied": Code("The host refuses access to this page (401, 403 or 451)."),

@@ -3,6 +3,7 @@
     StageError
     ├── Transient    may work next time: spends an attempt and backs off
     ├── Postponed    cannot work yet: waits without spending an attempt
+    │   └── Awaited      another attempt does the same work: nobody was called
     ├── Permanent    will not work: fails the job at once
     └── Cancelled    the client called the job off
 
@@ -48,6 +49,10 @@ class Postponed(StageError):
     def __init__(self, code: str, message: str | None = None, *, delay_s: float) -> None:
         super().__init__(code, message)
         self.delay_s = delay_s
+
+
+class Awaited(Postponed):
+    """Another attempt is doing the same; this one called nobody, and so learned nothing of its dependency."""
 
 
 class Permanent(StageError):

@@ -19,6 +19,8 @@ from stages.contract.options import Processing
 
 Method = Literal["llm", "extractive"]
 PageKind = Literal["html", "text", "markdown"]
+CacheUse = Literal["hit", "revalidated", "miss"]
+"""Where a page came from: a stored copy, one that its host confirmed, or its host."""
 
 
 class Payload(BaseModel):
@@ -68,6 +70,9 @@ class Page(Payload):
     redirects: tuple[str, ...] = ()
     status: int | None = None
     fetched_at: AwareDatetime
+    """When the host sent it, or confirmed the stored copy."""
+    cache: CacheUse | None = None
+    """None for submitted content."""
     wire_bytes: int
     decoded_bytes: int
     warnings: tuple[str, ...] = ()
@@ -246,6 +251,7 @@ class DocumentSource(BaseModel):
     content_type: str | None = None
     charset: str | None = None
     fetched_at: datetime | None = None
+    cache: CacheUse | None = None
 
 
 class Metadata(BaseModel):

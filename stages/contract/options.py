@@ -44,6 +44,13 @@ class Options(BaseModel):
         default=None, alias="schema", description="A JSON Schema: the answer is data that fits it, instead of prose."
     )
 
+    max_age_s: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="How old a stored copy of the page may be, in seconds; 0 to ask its host anyway.",
+    )
+
     @property
     def need_model(self) -> tuple[str, ...]:
         """The names of those that are given and that only a language model can follow."""

@@ -8,7 +8,7 @@ from threading import Event
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar
 
 from stages.contract.errors import Cancelled, Transient
-from stages.contract.nouns import Payload, Usage
+from stages.contract.nouns import CacheUse, Payload, Usage
 from stages.contract.options import Options
 
 P = ParamSpec("P")
@@ -86,15 +86,43 @@ class Fetched:
     """Bytes of the body as transferred, before decompression."""
     redirects: tuple[str, ...] = ()
     """The URLs that led here, the first one first."""
+    is_moved_for_good: bool = True
+    """Whether all redirects were permanent; true where there were none."""
+    cache: CacheUse = "miss"
+    received_at: datetime | None = None
+    """When the host sent or confirmed a stored answer; None of one that has just come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What a host is asked to compare a stored answer with."""
+
+    url: str
+    """The answer's own; after redirects it may be another than was asked for."""
+    headers: Mapping[str, str]
+    """`If-None-Match`, `If-Modified-Since` or both, as they are sent."""
 
 
 class Http(Protocol):
     """The guarded client for the open web: public addresses only, bounded in time and size."""
 
-    def get(self, url: str, scope: Scope) -> Fetched:
-        """GET a URL, following redirects.
+    def get(self, url: str, scope: Scope, validators: Validators | None = None) -> Fetched:
+        """GET a URL, following redirects. Validators are sent to their own URL only, which may then answer 304.
 
         Raises `StageError` with one of the fetch codes. HTTP error statuses are answers, not errors.
+        """
+
+
+class Pages(Protocol):
+    """The open web, and the copies of its pages that the job's tenant has."""
+
+    def spares_host(self, url: str) -> bool:
+        """Whether `get` would not call the page's host now: it has a copy that will do, or another job is calling."""
+
+    def get(self, url: str, scope: Scope) -> Fetched:
+        """A stored copy that will do for this job, or else what `Http.get` says.
+
+        Raises the same, and `Awaited` while another job fetches what will do for this one.
         """
 
 
@@ -197,6 +225,7 @@ class Tools:
     """What a stage is handed for one attempt."""
 
     http: Http
+    pages: Pages
     llm: Llm | None
     """None where no language model is configured; stages then use their offline default."""
     isolate: Isolate

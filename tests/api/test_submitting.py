@@ -75,6 +75,8 @@ ONE_SOURCE = "give exactly one of url, html and text"
         ({"html": ["x"]}, "html", "valid string"),
         ({"text": {"a": 1}}, "text", "valid string"),
         ({"url": URL, "lane": "fast"}, "lane", "'urgent', 'normal' or 'bulk'"),
+        ({"url": URL, "max_age_s": -1}, "max_age_s", "greater than or equal to 0"),
+        ({"url": URL, "max_age_s": "NaN"}, "max_age_s", "finite number"),
         ({"url": URL, "processing": "deep"}, "processing", "'quick' or 'detailed'"),
         ({"url": URL, "pipeline": "No Such"}, "pipeline", "match pattern"),
         ({"url": URL, "stages": []}, "stages", "at least 1 item"),

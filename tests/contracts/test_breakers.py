@@ -18,12 +18,13 @@ from orchestration.outbound.breakers_local import LocalStates
 from orchestration.outbound.breakers_shared import SharedStates
 from orchestration.outbound.breakers_states import BreakerStates, Standing
 from orchestration.transport.urls import read_url
-from stages.contract import Cancelled, Permanent, Postponed, Transient
+from stages.contract import Awaited, Cancelled, Permanent, Postponed, Transient
 from tests.support.brokers import KINDS, Broker
 from tests.support.tools import ManualClock
 
 NAME = "origin:example.org:443"
 DOWN = Transient("connect_failed")
+WAITS = Awaited("page_awaited", delay_s=1.0)
 
 
 @dataclass
@@ -117,7 +118,7 @@ def test_an_answer_that_does_not_blame_the_dependency_is_a_sign_of_life(bench: B
 
 
 @pytest.mark.parametrize(
-    "error", [Cancelled(), RuntimeError("a defect"), KeyboardInterrupt(), SystemExit(), GeneratorExit()]
+    "error", [Cancelled(), WAITS, RuntimeError("a defect"), KeyboardInterrupt(), SystemExit(), GeneratorExit()]
 )
 def test_what_says_nothing_of_the_dependency_counts_as_neither(bench: Bench, error: BaseException) -> None:
     bench.fail(5, error)
@@ -223,7 +224,7 @@ def test_after_the_pause_one_failure_opens_it_again_for_as_long(bench: Bench) ->
     bench.call()
 
 
-@pytest.mark.parametrize("error", [Cancelled(), KeyboardInterrupt(), ValueError()])
+@pytest.mark.parametrize("error", [Cancelled(), WAITS, KeyboardInterrupt(), ValueError()])
 def test_a_trial_that_says_nothing_leaves_the_next_call_to_try(bench: Bench, error: BaseException) -> None:
     bench.fail(3)
     bench.advance(41)

@@ -1,9 +1,11 @@
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from orchestration.retention import JOBS_PER_TURN, KEYS_PER_TURN, ROUND_S, Retirement
 from orchestration.submit import purge
+from pipeline.cached_pages import PageKey
 from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
 from pipeline.idempotency import IdempotencyKey
 from pipeline.job import NewJob
@@ -11,6 +13,7 @@ from pipeline.memory import MemoryPayloads, MemoryRecords
 from pipeline.ports import Finished, Retention
 from pipeline.queues import Worker
 from pipeline.runs import NewRun
+from tests.contracts.test_records_cached_pages import new_page
 from tests.support.bench import Watched
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, new_job
 from tests.support.schedules import new_firing, new_schedule
@@ -266,3 +269,15 @@ def test_firings_go_after_their_time(attic: Attic) -> None:
     attic.clock.advance(3600 + 1)
     attic.turns()
     assert attic.records.inner.firings(TENANT, schedule.id, before=None, limit=9).items == ()
+
+
+def test_a_copy_of_a_page_is_no_orphan(attic: Attic) -> None:
+    attic.turns()
+    attic.clock.advance(DAY_S)
+    kept, lost = new_page(received_at=attic.clock.now()), attic.orphan()
+    attic.payloads.inner.put(f"{TENANT}/{kept.id}/cache/page", b"a page", "text/html")
+    attic.records.inner.keep_page(PageKey(TENANT, "a" * 64), kept)
+    attic.age()
+    attic.clock.advance(ROUND_S)
+    attic.turns()
+    assert (attic.kept(kept.id), attic.kept(lost)) == (["page-" + sha256(b"a page").hexdigest()], [])

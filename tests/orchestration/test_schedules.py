@@ -374,7 +374,7 @@ def test_what_is_submitted_is_read_as_it_was_kept() -> None:
         body="<p>Größe".encode(),
         content_type="text/html; charset=utf-8",
         stages=("extract", "store"),
-        options=Options(processing="detailed"),
+        options=Options(processing="detailed", max_age_s=0, language="de", answer_schema={"type": "object"}),
         lane=Lane.URGENT,
         tenant_id=TENANT,
         tags=("a", "b"),

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.contract import Fetched, Page, Permanent, Postponed, Source, StageError, Transient
+from stages.contract import Fetched, Page, Permanent, Postponed, Scope, Source, StageError, Transient
 from stages.decoding import ENCODINGS, decode
 from stages.fetch import fetch
 from stages.web import Origin, origin_of
@@ -47,6 +48,7 @@ def test_a_page_tells_where_it_came_from() -> None:
         redirects=(URL,),
         status=200,
         fetched_at=START,
+        cache="miss",
         wire_bytes=99,
         decoded_bytes=len(HTML.encode()),
     )
@@ -294,3 +296,33 @@ def test_the_breaker_guards_the_origin(source: Source, dependency: str | None) -
 def test_the_declaration() -> None:
     assert (fetch.name, fetch.pool, fetch.time_limit_s) == ("fetch", "io", 60)
     assert (fetch.accepts, fetch.returns) == ((Source,), Page)
+
+
+@dataclass
+class Copies:
+    """Pages of which there are copies."""
+
+    answer: Fetched
+
+    def spares_host(self, url: str) -> bool:
+        return url == self.answer.url
+
+    def get(self, _url: str, _scope: Scope) -> Fetched:
+        return self.answer
+
+
+def test_a_copy_is_given_whatever_became_of_its_host() -> None:
+    tools = make_tools(pages=Copies(answer()))
+    assert fetch.guard(Source(url=URL), tools) is None
+    assert fetch.guard(Source(url=f"{URL}/other"), tools) == "origin:example.org:443"
+
+
+def test_a_page_from_a_copy_says_so_and_how_old_it_is() -> None:
+    received_at = START - timedelta(hours=1)
+    tools = make_tools(pages=Copies(answer(cache="hit", received_at=received_at)))
+    page = fetch.run(Source(url=URL), tools)
+    assert (page.cache, page.fetched_at) == ("hit", received_at)
+
+
+def test_submitted_content_is_no_copy() -> None:
+    assert fetch.run(Source(body=b"<p>words</p>", content_type="text/html"), make_tools()).cache is None

@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 
 from pipeline.attempt import Services, attempt
+from pipeline.cached_pages import DirectPages
 from pipeline.composition import Catalog
 from pipeline.ids import StageKey
 from pipeline.job import Job, NewJob, StageRecord
@@ -64,7 +65,7 @@ class Bench:
             leases=self.leases,
             breakers=self.breakers,
             announcer=self.announcer,
-            outbound=Outbound(http=self.http, llm=None, isolate=InlineIsolate()),
+            outbound=Outbound(self.http, DirectPages(self.http), llm=None, isolate=InlineIsolate()),
             clock=self.clock,
             random=self.random,
         )

@@ -20,6 +20,20 @@ from orchestration.storage.migrate import migrate
 from orchestration.storage.schema import metadata
 
 _numbers = count(1)
+ERASED = (
+    "job",
+    "marker",
+    "bulk_action",
+    "batch",
+    "idempotency_key",
+    "api_key",
+    "webhook",
+    "schedule",
+    "daily_usage",
+    "cached_page",
+    "page_flight",
+)
+"""Tables; the others go with these."""
 
 
 def sqlite_url(folder: Path) -> str:
@@ -57,17 +71,7 @@ def erase_jobs(url: str) -> None:
     """Empty a database between two tests, which is quicker than a new one."""
     engine = create_engine(url)
     with engine.begin() as connection:
-        for table in (
-            "job",
-            "marker",
-            "bulk_action",
-            "batch",
-            "idempotency_key",
-            "api_key",
-            "webhook",
-            "schedule",
-            "daily_usage",
-        ):
+        for table in ERASED:
             connection.execute(metadata.tables[table].delete())
     engine.dispose()
 

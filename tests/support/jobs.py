@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, update
 
-from orchestration.storage.schema import deliveries, held_jobs, markers, stages, webhooks
+from orchestration.storage.schema import deliveries, held_jobs, markers, page_flights, stages, webhooks
 from pipeline.ids import Claim, Hold, StageKey, uuid7
 from pipeline.job import Grant, Job, JobError, JobSource, Lane, NewJob, StageRecord, Suspect
 from pipeline.ports import Finished, Records
@@ -121,6 +121,8 @@ def move_into_the_past(url: str, seconds: float) -> None:
         connection.execute(update(stages).values({moment.name: moment - seconds for moment in moments}))
         connection.execute(update(held_jobs).values(not_before=held_jobs.c.not_before - seconds))
         connection.execute(update(markers).values(until=markers.c.until - seconds))
+        flight = {"since": page_flights.c.since - seconds, "until": page_flights.c.until - seconds}
+        connection.execute(update(page_flights).values(flight))
         due_at, lease_until = (moment - seconds for moment in (deliveries.c.due_at, deliveries.c.lease_until))
         connection.execute(update(deliveries).values(due_at=due_at, lease_until=lease_until))
         connection.execute(update(webhooks).values(paused_until=webhooks.c.paused_until - seconds))

@@ -12,6 +12,7 @@ from hashlib import sha256
 from random import Random
 from typing import Any, ParamSpec, TypeVar
 
+from pipeline.cached_pages import DirectPages
 from stages.contract import (
     Fetched,
     JobFacts,
@@ -21,6 +22,7 @@ from stages.contract import (
     Step,
     Tools,
     Transient,
+    Validators,
 )
 
 P = ParamSpec("P")
@@ -52,9 +54,12 @@ class FakeHttp:
     answers: dict[str, Fetched | Exception] = field(default_factory=dict)
     requested: list[str] = field(default_factory=list)
 
-    def get(self, url: str, scope: Scope) -> Fetched:
+    asked_to_compare: list[Validators | None] = field(default_factory=list)
+
+    def get(self, url: str, scope: Scope, validators: Validators | None = None) -> Fetched:
         scope.check()
         self.requested.append(url)
+        self.asked_to_compare.append(validators)
         answer = self.answers.get(url, Transient("dns_failure"))
         if isinstance(answer, Exception):
             raise answer
@@ -107,9 +112,10 @@ class MemoryHistory:
 
 def make_tools(**overrides: Any) -> Tools:
     """A full set of tools; any field of `Tools` can be replaced by name. One minute remains, no LLM is configured."""
-    clock = overrides.get("clock", ManualClock())
+    clock, http = overrides.get("clock", ManualClock()), overrides.get("http", FakeHttp())
     tools = Tools(
-        http=FakeHttp(),
+        http=http,
+        pages=DirectPages(http),
         llm=None,
         isolate=InlineIsolate(),
         clock=clock,

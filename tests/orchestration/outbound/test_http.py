@@ -17,7 +17,17 @@ import trustme
 from orchestration.outbound.guard import Address
 from orchestration.outbound.http import CODE_OF_ERROR, GuardedHttp, HttpLimits, explain
 from pipeline.clock import SystemClock
-from stages.contract import Cancelled, CancelToken, Permanent, Postponed, Scope, Source, StageError, Transient
+from stages.contract import (
+    Cancelled,
+    CancelToken,
+    Permanent,
+    Postponed,
+    Scope,
+    Source,
+    StageError,
+    Transient,
+    Validators,
+)
 from stages.fetch import fetch
 from tests.support.origin import PAGE, Origin, Reply
 from tests.support.tools import make_tools
@@ -134,6 +144,27 @@ def test_redirects_are_followed_and_recorded(origin: Origin) -> None:
     assert fetched.body == b"there"
     assert fetched.url == origin.url("/3")
     assert fetched.redirects == (first, origin.url("/two%20words/%C3%BC"))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "for_good"), [((), True), ((301, 308), True), ((301, 302), False), ((307, 301), False)]
+)
+def test_an_answer_tells_whether_it_moved_for_good(origin: Origin, statuses: tuple[int, ...], for_good: bool) -> None:
+    for number, status in enumerate(statuses):
+        origin.on(f"/hop{number}", Reply(status, headers={"Location": f"/hop{number + 1}"}))
+    origin.on(f"/hop{len(statuses)}", Reply())
+    fetched = client().get(origin.url("/hop0"), scope())
+    assert (len(fetched.redirects), fetched.is_moved_for_good) == (len(statuses), for_good)
+
+
+def test_validators_are_sent_to_their_own_url_only(origin: Origin) -> None:
+    origin.on("/from", Reply(301, headers={"Location": "/to"}))
+    url = origin.on("/to", Reply(304, body="", headers={"ETag": '"1"'}))
+    asked = Validators(url, {"If-None-Match": '"1"'})
+    fetched = client().get(origin.url("/from"), scope(), asked)
+    assert (fetched.status, fetched.url, fetched.body) == (304, url, b"")
+    assert "if-none-match" not in origin.requests("/from")[-1].headers
+    assert origin.requests("/to")[-1].headers["if-none-match"] == '"1"'
 
 
 def test_cookies_last_for_one_call(origin: Origin) -> None:
