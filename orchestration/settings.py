@@ -84,8 +84,8 @@ class Settings(BaseSettings):
     """Whether clients may say, in a job's `prompt`, what the model is to heed."""
     llm_max_prompt_chars: int = Field(default=2_000, ge=1, le=20_000)
     """How long such a prompt may be."""
-    llm_max_input_chars: int = Field(default=48_000, ge=2_000)
-    """Longer articles are condensed to this before the model reads them."""
+    llm_max_input_tokens: int = Field(default=12_000, ge=1_000)
+    """Longer articles are read in parts of at most this size."""
     llm_prices: Annotated[Prices, NoDecode] = Field(default_factory=Prices)
     """What models cost, as JSON or as the name of a file with it; a model without a price costs tokens only."""
 

@@ -316,7 +316,7 @@ class Wiring:
             base_url=settings.llm_base_url,
             api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else NO_KEY,
             model=settings.llm_model,
-            max_input_chars=settings.llm_max_input_chars,
+            max_input_tokens=settings.llm_max_input_tokens,
         )
 
     def check_broker(self) -> None:

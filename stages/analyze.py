@@ -1,11 +1,14 @@
 """Says what an article is about: topics, entities, tone, facts, and how long it takes to read."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
-from stages.contract import Analysis, Article, Llm, Tools, Transient, stage
+from stages.contract import Analysis, Article, FanOut, Llm, Passage, Tools, Transient, stage
 from stages.contract.nouns import Entity, Sentiment
 from stages.language_model.answers import clean_strings, read_object
 from stages.language_model.asking import ask, guard_endpoint
+from stages.language_model.long_documents import split_article, sum_usage
 from stages.language_model.prompts import ANALYSIS
 from stages.offline.analysis import analyze_offline
 from stages.offline.entities import count_mentions
@@ -18,7 +21,64 @@ _MOST_FACTS = 12
 _MOST_ENTITIES = 60
 
 
-@stage("analyze", pool="io", time_limit_s=120.0, guard=guard_endpoint)
+def _analyze_passage(passage: Passage, tools: Tools) -> Analysis:
+    if tools.llm is None:
+        raise Transient("llm_unavailable")
+    text = passage.text
+    article = Article(text=text, markdown=text, title=passage.title, language=passage.language, word_count=0)
+    return _ask(article, tools.llm, tools)
+
+
+def _put_together(article: Article, results: Sequence[Analysis], _tools: Tools) -> Analysis:
+    """What was found in the parts of a long article, without asking again."""
+    kinds = {entity.name: entity.kind for analysis in reversed(results) for entity in analysis.entities}
+    return Analysis(
+        topics=_weightiest(analysis.topics for analysis in results)[:_MOST_TOPICS],
+        entities=_counted(kinds, article)[:_MOST_ENTITIES],
+        sentiment=_overall([analysis.sentiment for analysis in results]),
+        key_facts=_in_turn([analysis.key_facts for analysis in results], _MOST_FACTS),
+        reading_time_s=reading_time_s(article.text),
+        method="llm",
+        model=results[-1].model,
+        usage=sum_usage(analysis.usage for analysis in results),
+        parts=len(results),
+    )
+
+
+def _weightiest(lists: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Topics of all parts: those of most parts first, and among these the ones that stood further ahead."""
+    weights: Counter[str] = Counter()
+    written: dict[str, str] = {}
+    for topics in lists:
+        for place, topic in enumerate(topics):
+            weights[topic.casefold()] += 1 + 1 / (place + 2)  # type: ignore[assignment]
+            written.setdefault(topic.casefold(), topic)
+    return tuple(written[folded] for folded, _ in weights.most_common())
+
+
+def _in_turn(lists: Sequence[Sequence[str]], most: int) -> tuple[str, ...]:
+    """Some of each part, in the order of the article; those that stood ahead go before."""
+    turns = sorted((place, part) for part, facts in enumerate(lists) for place in range(len(facts)))
+    return tuple(lists[part][place] for part, place in sorted((part, place) for place, part in turns[:most]))
+
+
+def _overall(found: Sequence[Sentiment]) -> Sentiment:
+    """The label of most parts, and the mean of the scores of those that have it."""
+    known = [sentiment for sentiment in found if sentiment.label != "unknown"]
+    if not known:
+        return Sentiment(label="unknown")
+    label = Counter(sentiment.label for sentiment in known).most_common(1)[0][0]
+    scores = [sentiment.score for sentiment in known if sentiment.label == label and sentiment.score is not None]
+    return Sentiment(label=label, score=round(sum(scores) / len(scores), 2) if scores else None)
+
+
+@stage(
+    "analyze",
+    pool="io",
+    time_limit_s=120.0,
+    guard=guard_endpoint,
+    fan_out=FanOut(split=split_article, map=_analyze_passage, reduce=_put_together),
+)
 def analyze(article: Article, tools: Tools) -> Analysis:
     """Ask the language model, or analyse by statistics and rules where none is configured.
 
@@ -29,8 +89,8 @@ def analyze(article: Article, tools: Tools) -> Analysis:
 
 
 def _ask(article: Article, llm: Llm, tools: Tools) -> Analysis:
-    reply = ask(ANALYSIS, article, llm, tools)
-    answer = read_object(reply.completion.text)
+    completion = ask(ANALYSIS, article, llm, tools)
+    answer = read_object(completion.text)
     topics = clean_strings(answer.get("topics"))
     if not topics:
         raise Transient("llm_bad_answer")
@@ -41,9 +101,8 @@ def _ask(article: Article, llm: Llm, tools: Tools) -> Analysis:
         key_facts=tuple(clean_strings(answer.get("key_facts"))[:_MOST_FACTS]),
         reading_time_s=reading_time_s(article.text),
         method="llm",
-        model=reply.completion.model,
-        usage=reply.completion.usage,
-        condensed=reply.condensed,
+        model=completion.model,
+        usage=completion.usage,
     )
 
 
@@ -54,6 +113,10 @@ def _entities(found: object, article: Article) -> tuple[Entity, ...]:
     for item in items[:_MOST_ENTITIES]:
         for name in clean_strings([item.get("name")]):
             kinds.setdefault(name, item.get("kind") if item.get("kind") in _KINDS else "other")
+    return _counted(kinds, article)
+
+
+def _counted(kinds: Mapping[str, Any], article: Article) -> tuple[Entity, ...]:
     counts = count_mentions(kinds, f"{article.title or ''}\n{article.text}")
     return tuple(Entity(name=name, kind=kinds[name], mentions=count) for name, count in counts.items() if count)
 

@@ -1,24 +1,50 @@
 """Says in short what an article says."""
 
-from stages.contract import Article, Llm, Summary, Tools, Transient, stage
+from collections.abc import Sequence
+
+from stages.contract import Article, FanOut, Llm, Notes, Summary, Tools, Transient, stage
 from stages.contract.nouns import Section
 from stages.language_model.answers import clean_strings, read_object, read_prose
 from stages.language_model.asking import ask, guard_endpoint
+from stages.language_model.long_documents import group_notes, join_notes, split_article, sum_usage, take_notes
 from stages.language_model.prompts import DETAILED_SUMMARY, QUICK_SUMMARY
 from stages.offline.summary import ExtractiveSummary
 
 
-@stage("summarize", pool="io", time_limit_s=120.0, guard=guard_endpoint)
+def _put_together(article: Article, results: Sequence[Notes], tools: Tools) -> Summary:
+    """Summarize a long article by the notes that were taken of its parts."""
+    if tools.llm is None:
+        return summarize_offline(article, tools)
+    ask_it = _ask_detailed if tools.options.processing == "detailed" else _ask_quick
+    summary = ask_it(article, tools.llm, tools, join_notes(results))
+    usage = sum_usage([*(notes.usage for notes in results), summary.usage])
+    return summary.model_copy(update={"parts": sum(notes.parts for notes in results), "usage": usage})
+
+
+@stage(
+    "summarize",
+    pool="io",
+    time_limit_s=120.0,
+    guard=guard_endpoint,
+    fan_out=FanOut(split=split_article, map=take_notes, reduce=_put_together, regroup=group_notes),
+)
 def summarize(article: Article, tools: Tools) -> Summary:
     """Ask the language model, or choose the article's own sentences where none is configured.
+
+    An article that is longer than the model reads at once is read in parts, and summarized by notes taken of each.
 
     `quick` gives about three sentences; `detailed` adds key points and sections. Raises `Permanent` with `llm_refused`
     or `Transient` with `llm_bad_answer` for an answer that is no summary, and what the call to the model raises.
     """
-    detailed = tools.options.processing == "detailed"
     if tools.llm is None:
-        return _extract_detailed(article) if detailed else _extract_quick(article)
-    return _ask_detailed(article, tools.llm, tools) if detailed else _ask_quick(article, tools.llm, tools)
+        return summarize_offline(article, tools)
+    ask_it = _ask_detailed if tools.options.processing == "detailed" else _ask_quick
+    return ask_it(article, tools.llm, tools)
+
+
+def summarize_offline(article: Article, tools: Tools) -> Summary:
+    """Choose the article's own sentences."""
+    return _extract_detailed(article) if tools.options.processing == "detailed" else _extract_quick(article)
 
 
 def _extract_quick(article: Article) -> Summary:
@@ -38,31 +64,29 @@ def _extract_detailed(article: Article) -> Summary:
     )
 
 
-def _ask_quick(article: Article, llm: Llm, tools: Tools) -> Summary:
-    reply = ask(QUICK_SUMMARY, article, llm, tools)
+def _ask_quick(article: Article, llm: Llm, tools: Tools, notes: str | None = None) -> Summary:
+    completion = ask(QUICK_SUMMARY, article, llm, tools, notes)
     return Summary(
-        text=read_prose(reply.completion.text, len(article.text)),
+        text=read_prose(completion.text, len(article.text)),
         processing="quick",
         method="llm",
-        model=reply.completion.model,
-        usage=reply.completion.usage,
-        condensed=reply.condensed,
+        model=completion.model,
+        usage=completion.usage,
         language=article.language,
     )
 
 
-def _ask_detailed(article: Article, llm: Llm, tools: Tools) -> Summary:
-    reply = ask(DETAILED_SUMMARY, article, llm, tools)
-    answer = read_object(reply.completion.text)
+def _ask_detailed(article: Article, llm: Llm, tools: Tools, notes: str | None = None) -> Summary:
+    completion = ask(DETAILED_SUMMARY, article, llm, tools, notes)
+    answer = read_object(completion.text)
     return Summary(
         text=_overview(answer.get("summary"), len(article.text)),
         key_points=tuple(clean_strings(answer.get("key_points"))),
         sections=_sections(answer.get("sections")),
         processing="detailed",
         method="llm",
-        model=reply.completion.model,
-        usage=reply.completion.usage,
-        condensed=reply.condensed,
+        model=completion.model,
+        usage=completion.usage,
         language=article.language,
     )
 

@@ -101,7 +101,7 @@ class OpenAiChat:
     - `base_url`: of the API, such as `http://localhost:11434/v1`.
     - `api_key`: printable ASCII; servers without keys take any. Never shown.
     - `model`: as the server calls it.
-    - `max_input_chars`: the longest text that fits beside the instructions.
+    - `max_input_tokens`: how large a text fits beside the instructions and the answer.
     - `proxy`: URL of an HTTP proxy, with its credentials if it needs them; default none.
     - `ca_file`: PEM file of further certificate authorities; default none.
     """
@@ -112,7 +112,7 @@ class OpenAiChat:
         base_url: str,
         api_key: str,
         model: str,
-        max_input_chars: int,
+        max_input_tokens: int,
         limits: LlmLimits | None = None,
         proxy: str | None = None,
         ca_file: str | None = None,
@@ -121,7 +121,7 @@ class OpenAiChat:
             raise ValueError("The API key has to be printable ASCII without spaces.")  # it would be quoted in errors
         origin = origin_of(base_url)
         self.endpoint = f"{origin.host}:{origin.port}"
-        self.max_input_chars = max_input_chars
+        self.max_input_tokens = max_input_tokens
         self.model = model
         self._base_url = base_url
         self._api_key = api_key

@@ -1,10 +1,11 @@
 """Where attempts ask the language model: counts each call for the attempt that made it, good answer or bad."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestration.outbound.llm_exchange import Ask, Endpoint, Exchange
+from orchestration.outbound.llm_gauge import TokenGauge
 from orchestration.outbound.prices import Prices
 from pipeline.spending import Caller, Spent
 from stages.contract import Completion, Llm, Message, Scope
@@ -16,10 +17,11 @@ class LlmDesk:
 
     inner: Endpoint
     prices: Prices
+    gauge: TokenGauge = field(default_factory=TokenGauge)
 
     def on_behalf_of(self, caller: Caller) -> Llm:
         """A model for one attempt."""
-        return CountedLlm(self.inner, self.prices, caller)
+        return CountedLlm(self.inner, self.prices, self.gauge, caller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class CountedLlm:
 
     inner: Endpoint
     prices: Prices
+    gauge: TokenGauge
     caller: Caller
 
     @property
@@ -36,9 +39,13 @@ class CountedLlm:
         return self.inner.endpoint
 
     @property
-    def max_input_chars(self) -> int:
-        """The longest text that fits beside the instructions."""
-        return self.inner.max_input_chars
+    def max_input_tokens(self) -> int:
+        """How large a text fits beside the instructions and the answer."""
+        return self.inner.max_input_tokens
+
+    def count_tokens(self, text: str) -> int:
+        """About how many tokens a text is."""
+        return self.gauge.count(self.inner.model, text)
 
     def complete(
         self,
@@ -52,6 +59,8 @@ class CountedLlm:
         """Ask once. Raises `StageError` with one of the `llm_*` codes, or `Cancelled`."""
         ask = Ask(self.caller, model or self.inner.model, tuple(messages), max_tokens, schema)
         exchange = self.inner.exchange(ask, scope)
+        if not exchange.is_estimated:
+            self.gauge.note(ask.model, ask.input_tokens, exchange.usage.input_tokens)
         self.caller.meter.add(ask.model, self._spent(ask, exchange))
         return replace(exchange.completion(), usage=exchange.usage)
 

@@ -65,8 +65,8 @@ class Endpoint(Protocol):
         """The model that is asked unless another is named."""
 
     @property
-    def max_input_chars(self) -> int:
-        """The longest text that fits beside the instructions."""
+    def max_input_tokens(self) -> int:
+        """How large a text fits beside the instructions and the answer."""
 
     def exchange(self, ask: Ask, scope: Scope) -> Exchange:
         """Ask once. Raises `StageError` with one of the `llm_*` codes where there was no answer, or `Cancelled`."""

@@ -3,6 +3,8 @@
 Payload
 ├── Source       what the client gave: a URL, or content
 ├── Page         decoded text as it came, HTML or plain
+├── Passage      a part of a long article, or notes on several, to be read on its own
+├── Notes        what a passage says, shorter
 ├── Content      what a final document can carry
 │   ├── Article
 │   ├── Summary
@@ -173,6 +175,34 @@ class Usage(BaseModel):
     output_tokens: int
 
 
+class Passage(Payload):
+    """A part of a long article, or notes on several parts, to be read on its own."""
+
+    title: str | None = None
+    text: str = Field(repr=False)
+    language: str | None = None
+    start: int = 0
+    """Where it begins in the article's text, in characters."""
+    number: int = 1
+    count: int = 1
+    """Of all passages of the article."""
+    of_notes: bool = False
+    parts: int = 1
+    """How many passages of the article went into it."""
+    usage: Usage | None = None
+    """Of what was asked to get here."""
+
+
+class Notes(Payload):
+    """What a passage says, shorter."""
+
+    text: str = Field(repr=False)
+    parts: int
+    """How many passages of the article went into it."""
+    usage: Usage | None = None
+    """Of all that was asked to get here."""
+
+
 class Summary(Content):
     """An article in short."""
 
@@ -184,8 +214,8 @@ class Summary(Content):
     """`llm`, or `extractive` when no language model is configured."""
     model: str | None = None
     usage: Usage | None = None
-    condensed: bool = False
-    """Whether the article was longer than the model reads at once and was condensed first."""
+    parts: int = 1
+    """In how many parts the article was read; more than 1 when it is longer than the model reads at once."""
     language: str | None = None
 
 
@@ -220,7 +250,7 @@ class Analysis(Content):
     method: Method
     model: str | None = None
     usage: Usage | None = None
-    condensed: bool = False
+    parts: int = 1
 
 
 class StageProvenance(BaseModel):

@@ -151,8 +151,11 @@ class Llm(Protocol):
         """Host and port, which is what a circuit breaker protects."""
 
     @property
-    def max_input_chars(self) -> int:
-        """The longest text that fits beside the instructions."""
+    def max_input_tokens(self) -> int:
+        """How large a text fits beside the instructions and the answer."""
+
+    def count_tokens(self, text: str) -> int:
+        """About how many tokens a text is, rather too many; corrected by what the server has counted so far."""
 
     def complete(
         self,

@@ -1,20 +1,22 @@
-"""Puts an article before the language model."""
+"""Puts an article, or a part of one, before the language model."""
 
 from dataclasses import dataclass
 
 from stages.contract import Article, Completion, Llm, Payload, Tools
-from stages.language_model.prompts import Task, compose_messages
-from stages.offline.condensing import condense
+from stages.language_model.prompts import ABOUT_NOTES, Task, compose_messages
 
 _TITLE_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back, and whether all of the article went out."""
+class Reading:
+    """What the model is to read."""
 
-    completion: Completion
-    condensed: bool
+    title: str | None
+    text: str
+    language: str | None
+    about: str = ""
+    """What kind of text it is, where that matters; goes into the instructions."""
 
 
 def guard_endpoint(_payload: Payload, tools: Tools) -> str | None:
@@ -22,12 +24,20 @@ def guard_endpoint(_payload: Payload, tools: Tools) -> str | None:
     return f"llm:{tools.llm.endpoint}" if tools.llm else None
 
 
-def ask(task: Task, article: Article, llm: Llm, tools: Tools) -> Reply:
-    """Ask once about an article, condensed first where it is longer than the model reads at once."""
-    heading = f"{article.title[:_TITLE_CHARS]}\n\n" if article.title else ""
-    room = llm.max_input_chars - len(heading)
-    condensed = len(article.text) > room
-    text = condense(article, room) if condensed else article.text
+def ask(task: Task, article: Article, llm: Llm, tools: Tools, notes: str | None = None) -> Completion:
+    """Ask once about an article; about one that is too long, by the `notes` that were taken of its parts."""
+    text, about = (article.text, "") if notes is None else (notes, ABOUT_NOTES)
+    return ask_about(task, Reading(article.title, text, article.language, about), llm, tools)
+
+
+def ask_about(task: Task, reading: Reading, llm: Llm, tools: Tools) -> Completion:
+    """Ask once about a text."""
     tools.scope.check()
-    messages = compose_messages(task, heading + text, article.language, condensed=condensed)
-    return Reply(llm.complete(messages, tools.scope, max_tokens=task.max_tokens), condensed)
+    text = heading_of(reading.title) + reading.text
+    messages = compose_messages(task, text, reading.language, about=reading.about)
+    return llm.complete(messages, tools.scope, max_tokens=task.max_tokens, model=tools.options.model)
+
+
+def heading_of(title: str | None) -> str:
+    """What stands before a text."""
+    return f"{title[:_TITLE_CHARS]}\n\n" if title else ""

@@ -49,13 +49,18 @@ def read_outline(article: Article) -> Outline:
 
     Lines that are not prose count only where the article has nothing else.
     """
-    headings, listed = _plain(_HEADING, article.markdown), _plain(_LIST_ITEM, article.markdown)
+    headings, listed = headings_of(article), _plain(_LIST_ITEM, article.markdown)
     lines = list(_lines(article.text, own_line=headings | listed))
     not_prose = headings | _code_lines(article.markdown)
     prose = [line for line in lines if line in headings or (line not in not_prose and _is_prose(line))]
     if not any(line not in headings for line in prose):
         return _compose(lines, frozenset(), listed, article)
     return _compose(prose, headings, listed, article)
+
+
+def headings_of(article: Article) -> frozenset[str]:
+    """The headings of an article as its plain text has them."""
+    return _plain(_HEADING, article.markdown)
 
 
 def fold_space(text: str) -> str:

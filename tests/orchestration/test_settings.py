@@ -97,7 +97,7 @@ def test_networks_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch, value:
         ("IO_CONCURRENCY", "0"),
         ("CPU_CONCURRENCY", "0"),
         ("BREAKER_FAIL_MAX", "0"),
-        ("LLM_MAX_INPUT_CHARS", "1999"),
+        ("LLM_MAX_INPUT_TOKENS", "999"),
         ("LOG_LEVEL", "loud"),
         ("API_AUTH", "maybe"),
     ],

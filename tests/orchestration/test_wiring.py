@@ -63,14 +63,14 @@ def test_without_a_model_the_stages_are_given_none(wiring: Wiring) -> None:
 
 @pytest.mark.parametrize("key", [{}, {"llm_api_key": "sk-1"}])
 def test_with_a_model_the_stages_are_given_it(settings: Settings, key: dict[str, Any]) -> None:
-    given = {"llm_base_url": "http://llm.internal:8080/v1", "llm_max_input_chars": 5000, **key}
+    given = {"llm_base_url": "http://llm.internal:8080/v1", "llm_max_input_tokens": 5000, **key}
     configured = Settings.model_validate({**settings.model_dump(exclude_unset=True), **given})
     with closing(Wiring(configured)) as wiring:
         models = wiring.services.outbound.llm
         assert models is not None
         llm = models.on_behalf_of(Caller("default", Hold(StageKey("0198", 1, "summarize"), 1)))
         assert "llm.internal" in llm.endpoint
-        assert llm.max_input_chars == 5000
+        assert llm.max_input_tokens == 5000
 
 
 def test_a_process_waits_for_the_database_as_long_as_it_was_told(tmp_path: Path) -> None:

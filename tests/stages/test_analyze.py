@@ -78,7 +78,7 @@ def test_an_answer_is_validated_into_the_noun() -> None:
     assert analysis.topics == ("barn owls",)
     assert analysis.sentiment == Sentiment(label="positive", score=0.4)
     assert analysis.key_facts == ("The owls came back.",)
-    assert (analysis.method, analysis.model, analysis.usage, analysis.condensed) == ("llm", MODEL, USAGE, False)
+    assert (analysis.method, analysis.model, analysis.usage, analysis.parts) == ("llm", MODEL, USAGE, 1)
 
 
 def test_entities_are_counted_in_the_text_and_dropped_where_it_has_none() -> None:

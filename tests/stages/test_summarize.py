@@ -55,7 +55,7 @@ def test_a_quick_extract_is_about_three_sentences_of_the_text_in_order(passage: 
         None,
         passage.language,
     )
-    assert (summary.key_points, summary.sections, summary.condensed) == ((), (), False)
+    assert (summary.key_points, summary.sections, summary.parts) == ((), (), 1)
 
 
 def _places_of_sentences(summary: str, text: str) -> list[int]:
@@ -205,21 +205,3 @@ def test_instructions_in_the_page_stay_in_the_delimited_message() -> None:
     assert body.count(canary) == 2
     assert closing
     assert "CANARY" not in tail
-
-
-def test_a_text_that_is_too_long_is_condensed_from_all_over_it() -> None:
-    parts = [f"Chapter {number} tells how keeper {number} saved the mill from the flood." for number in range(400)]
-    llm = FakeLlm("A book about keepers.", max_input_chars=3_000)
-    summary = ask(llm, make_article("\n\n".join(parts), title="The keepers"))
-    sent = llm.asked[0].messages[1].content
-    assert summary.condensed
-    read = [number for number, part in enumerate(parts) if part in sent]
-    assert sum(len(parts[number]) for number in read) <= 3_000
-    assert {number // 100 for number in read} == {0, 1, 2, 3}
-    assert "The keepers" in sent
-
-
-def test_a_text_that_fits_is_sent_whole() -> None:
-    llm = FakeLlm("Owls are back.", max_input_chars=len(ARTICLE.text) + 100)
-    assert not ask(llm).condensed
-    assert ARTICLE.text in llm.asked[0].messages[1].content

@@ -11,6 +11,7 @@ from typing import Any
 
 from stages.contract import Completion, Message, Scope
 from stages.contract.nouns import Usage
+from stages.language_model.tokens import estimate_tokens
 
 MODEL = "test-model"
 USAGE = Usage(input_tokens=120, output_tokens=30)
@@ -31,9 +32,12 @@ class FakeLlm:
     """Gives its answers in turn, the last one for ever, or raises it, and remembers what it was asked."""
 
     answer: str | Exception | Sequence[str]
-    max_input_chars: int = 50_000
+    max_input_tokens: int = 12_000
     endpoint: str = "llm.test:443"
     asked: list[Asked] = field(default_factory=list)
+
+    def count_tokens(self, text: str) -> int:
+        return estimate_tokens(text)
 
     def complete(
         self,

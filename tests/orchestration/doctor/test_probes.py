@@ -166,7 +166,7 @@ def endpoint():
 
 
 def chat(server):
-    return OpenAiChat(base_url=server.url("/v1"), api_key="hunter2", model="m", max_input_chars=1000)
+    return OpenAiChat(base_url=server.url("/v1"), api_key="hunter2", model="m", max_input_tokens=1000)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +206,6 @@ def test_without_an_endpoint_nobody_is_asked():
 
 def test_a_key_that_no_header_can_carry_is_not_shown():
     def make():
-        return OpenAiChat(base_url="http://llm/v1", api_key="hunter2 ", model="m", max_input_chars=1000)
+        return OpenAiChat(base_url="http://llm/v1", api_key="hunter2 ", model="m", max_input_tokens=1000)
 
     assert probes.ask_llm(make, CLOCK) == NoAnswer("The API key has to be printable ASCII without spaces.")

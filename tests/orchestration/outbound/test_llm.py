@@ -61,7 +61,7 @@ def scope(seconds: float = 30.0, token: CancelToken | None = None) -> Scope:
 
 
 def chat(server: Origin, **options: Any) -> OpenAiChat:
-    defaults = {"base_url": server.url("/v1"), "api_key": KEY, "model": "m", "max_input_chars": 1000}
+    defaults = {"base_url": server.url("/v1"), "api_key": KEY, "model": "m", "max_input_tokens": 1000}
     return OpenAiChat(**{**defaults, **options})
 
 
@@ -221,7 +221,7 @@ def test_bad_transfers(server: Origin, reply: Reply, code: str) -> None:
 
 
 def test_an_unreachable_endpoint_is_tried_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = OpenAiChat(base_url="http://127.0.0.1:9/v1", api_key=KEY, model="m", max_input_chars=9)
+    nowhere = OpenAiChat(base_url="http://127.0.0.1:9/v1", api_key=KEY, model="m", max_input_tokens=9)
     tries: list[float] = []
     ask_once = nowhere._ask
 
@@ -248,13 +248,13 @@ def test_a_proxy_is_used_where_one_is_given(server: Origin) -> None:
 @pytest.mark.parametrize("key", ["", "with space", "with\nbreak", "schlüssel"])
 def test_a_key_that_http_cannot_carry_is_refused_at_once(key: str) -> None:
     with pytest.raises(ValueError, match="printable ASCII") as caught:
-        OpenAiChat(base_url="http://localhost/v1", api_key=key, model="m", max_input_chars=9)
+        OpenAiChat(base_url="http://localhost/v1", api_key=key, model="m", max_input_tokens=9)
     assert not key or key not in str(caught.value)
 
 
 def test_the_endpoint_is_what_a_breaker_protects() -> None:
-    client = OpenAiChat(base_url="https://API.example.org/v1", api_key=KEY, model="m", max_input_chars=9)
-    assert (client.endpoint, client.max_input_chars) == ("api.example.org:443", 9)
+    client = OpenAiChat(base_url="https://API.example.org/v1", api_key=KEY, model="m", max_input_tokens=9)
+    assert (client.endpoint, client.max_input_tokens) == ("api.example.org:443", 9)
     assert KEY not in repr(client)
 
 

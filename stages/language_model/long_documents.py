@@ -1,0 +1,100 @@
+"""Articles that are longer than the language model reads at once: passages, notes of each, and notes of notes."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+from stages.contract import Article, Llm, Notes, Passage, Tools, Transient
+from stages.contract.nouns import Usage
+from stages.language_model.answers import read_prose
+from stages.language_model.asking import Reading, ask_about, heading_of
+from stages.language_model.dividing import divide
+from stages.language_model.prompts import NOTES, NOTES_ON_NOTES, part_of
+from stages.offline.outline import headings_of
+
+_LEAST_PER_GROUP = 4
+"""Notes are cut to what lets so many of them be read at once, so that every level has far fewer."""
+_GAP = "\n\n"
+
+
+def split_article(article: Article, tools: Tools) -> Iterator[Passage]:
+    """The passages of an article that is too long; none of one that can be read at once, or without a model."""
+    llm = tools.llm
+    if llm is None:
+        return
+    room = llm.max_input_tokens - llm.count_tokens(heading_of(article.title))
+    if llm.count_tokens(article.text) <= room:
+        return
+    spans = list(divide(article.text, room, llm.count_tokens, headings=headings_of(article), language=article.language))
+    for number, (start, end) in enumerate(spans, start=1):
+        yield Passage(
+            title=article.title,
+            text=article.text[start:end],
+            language=article.language,
+            start=start,
+            number=number,
+            count=len(spans),
+        )
+
+
+def take_notes(passage: Passage, tools: Tools) -> Notes:
+    """What a passage says, shorter. Raises as `ask_about` and `read_prose` do."""
+    llm = tools.llm
+    if llm is None:
+        raise Transient("llm_unavailable")
+    about = NOTES_ON_NOTES if passage.of_notes else part_of(passage.number, passage.count)
+    completion = ask_about(NOTES, Reading(passage.title, passage.text, passage.language, about), llm, tools)
+    notes = read_prose(completion.text, sys.maxsize)
+    # Of a short passage a model may write more than it read.
+    text = min(notes, passage.text, key=len)
+    return Notes(
+        text=_cut_to(text, llm.max_input_tokens // _LEAST_PER_GROUP, llm),
+        parts=passage.parts,
+        usage=sum_usage([passage.usage, completion.usage]),
+    )
+
+
+def group_notes(results: Sequence[Notes], tools: Tools) -> Iterator[Passage]:
+    """Notes that are read together and made shorter once more; none when all can be read at once."""
+    llm = tools.llm
+    if llm is None or llm.count_tokens(join_notes(results)) <= llm.max_input_tokens:
+        return
+    for group in _groups(results, llm):
+        yield Passage(
+            text=join_notes(group),
+            of_notes=True,
+            parts=sum(notes.parts for notes in group),
+            usage=sum_usage(notes.usage for notes in group),
+        )
+
+
+def join_notes(results: Sequence[Notes]) -> str:
+    """Notes of consecutive passages as one text."""
+    return _GAP.join(notes.text for notes in results)
+
+
+def sum_usage(usages: Iterable[Usage | None]) -> Usage | None:
+    """What all calls cost together; None when no server said anything."""
+    known = [usage for usage in usages if usage is not None]
+    if not known:
+        return None
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in known),
+        output_tokens=sum(usage.output_tokens for usage in known),
+    )
+
+
+def _groups(results: Sequence[Notes], llm: Llm) -> Iterator[Sequence[Notes]]:
+    start, tokens = 0, 0
+    for place, notes in enumerate(results):
+        size = llm.count_tokens(notes.text + _GAP)
+        if tokens + size > llm.max_input_tokens and place > start:
+            yield results[start:place]
+            start, tokens = place, 0
+        tokens += size
+    yield results[start:]
+
+
+def _cut_to(text: str, max_tokens: int, llm: Llm) -> str:
+    """The first passage of a text that is too long: a model may write more than it was asked for."""
+    start, end = next(divide(text, max_tokens, llm.count_tokens))
+    return text[start:end].strip()
