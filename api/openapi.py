@@ -7,6 +7,18 @@ from fastapi import FastAPI
 from api.errors import Problem, problem_of
 
 PROBLEM = "#/components/schemas/Problem"
+EVENT_STREAM = "text/event-stream"
+EVENT = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "event": {"type": "string", "description": "What happened."},
+        "id": {"type": "string", "description": "What a reader that comes back sends as `Last-Event-ID`."},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer", "minimum": 0, "description": "Milliseconds before a reader comes back."},
+    },
+}
+"""One of a stream, as FastAPI describes its own, in the words of OpenAPI 3.2."""
 
 
 def coded(status: int, code: str, detail: str) -> dict[str, Any]:
@@ -16,7 +28,7 @@ def coded(status: int, code: str, detail: str) -> dict[str, Any]:
 
 
 def describe(app: FastAPI) -> None:
-    """Have errors described with the media type they are sent with: FastAPI assumes that of the route's answer."""
+    """Have errors and streams described as they are sent: FastAPI assumes the media type of the route's answer."""
     original = app.openapi
 
     def corrected() -> dict[str, Any]:
@@ -31,6 +43,8 @@ def describe(app: FastAPI) -> None:
 
 
 def _correct(content: dict[str, Any]) -> None:
-    described = content.get("application/json", {})
-    if described.get("schema", {}).get("$ref") == PROBLEM:
-        content["application/problem+json"] = content.pop("application/json")
+    for media_type, described in list(content.items()):
+        if described.get("schema", {}).get("$ref") == PROBLEM:
+            content["application/problem+json"] = content.pop(media_type)
+        elif media_type == EVENT_STREAM:
+            content[media_type] = {"itemSchema": EVENT}

@@ -1,68 +1,24 @@
 """Queues, workers and breakers, over what a broker and workers would say."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from orchestration.outbound.breakers_overview import Breaker, BreakerState
 from orchestration.outbound.breakers_states import OPERATORS_PAUSE_S
-from orchestration.queues import Backlog
-from pipeline.errors import BreakerNotFound, BrokerUnavailable, RecordsUnavailable
-from pipeline.job import Lane
+from pipeline.errors import BrokerUnavailable, RecordsUnavailable
 from pipeline.queues import Worker
 from tests.support.api import Api, problem_of
 from tests.support.clients import KINDS, Made, app_of
+from tests.support.operators import LISTS, STREAMS, FakeBreakers, FakeQueues
 from tests.support.tools import START
 
 AT = "2026-01-02T03:04:05Z"
 NAME = "origin:[::1]:8080"
 ID = "origin~3A~5B~3A~3A1~5D~3A8080"
 WORKER = Worker("fetch-7@host", ("fetch",), "host", 7, started_at=START, seen_at=START, finished_per_s=1 / 3)
-LISTS = Backlog({Lane.URGENT: 1, Lane.NORMAL: 2, Lane.BULK: 3})
-STREAMS = replace(LISTS, redelivery=4, delayed=5, in_flight=6, oldest_s=7.5)
 PATHS = ["/v1/queues", "/v1/queues/{stage}/pause", "/v1/queues/{stage}/resume", "/v1/workers", "/v1/breakers"]
 PATHS += ["/v1/breakers/{breaker_id}/open", "/v1/breakers/{breaker_id}/reset"]
-
-
-class FakeQueues:
-    """Every queue has this backlog."""
-
-    transport = "streams"
-    backlog: Backlog | Exception = STREAMS
-
-    def backlogs(self) -> Mapping[str, Backlog]:
-        if isinstance(self.backlog, Exception):
-            raise self.backlog
-        return dict.fromkeys(("fetch", "extract", "summarize", "store", "analyze"), self.backlog)
-
-
-class FakeBreakers:
-    """Breakers in a dictionary."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, Breaker] = {}
-        self.is_down = False
-        self.opened_for: list[float] = []
-
-    def breakers(self) -> list[Breaker]:
-        if self.is_down:
-            raise BrokerUnavailable("no answer")
-        return list(self.known.values())
-
-    def open(self, dependency: str, pause_s: float) -> Breaker:
-        self.breakers()
-        self.opened_for.append(pause_s)
-        self.known[dependency] = Breaker(dependency, BreakerState.OPEN, 0, START, datetime(2026, 1, 3, tzinfo=UTC))
-        return self.known[dependency]
-
-    def reset(self, dependency: str) -> Breaker:
-        self.breakers()
-        if self.known.pop(dependency, None) is None:
-            raise BreakerNotFound(dependency)
-        return Breaker(dependency, BreakerState.CLOSED, 0)
 
 
 @pytest.fixture
