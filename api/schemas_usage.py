@@ -1,12 +1,13 @@
 """What goes out of the HTTP API about what language models cost."""
 
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.budgets import BudgetState, Period
 from pipeline.spending import DayOfUsage, Spent, total
 
 USAGE = "/v1/usage"
@@ -68,6 +69,21 @@ class UsageQuery(BaseModel):
         return self
 
 
+class BudgetView(BaseModel):
+    """What may be spent on language models in each day or month."""
+
+    period: Period
+    limit: Decimal
+    used: Decimal = Field(description="In this period; what calls that run may cost at most included.")
+    renewed_at: datetime
+
+    @classmethod
+    def of(cls, state: BudgetState, now: datetime) -> Self:
+        period = state.budget.period
+        limit, used = state.budget.limit_micros * MICRO, state.used_micros * MICRO
+        return cls(period=period, limit=limit, used=used, renewed_at=period.renewed_at(now))
+
+
 class UsageReport(BaseModel):
     """What a tenant spent on language models."""
 
@@ -75,12 +91,14 @@ class UsageReport(BaseModel):
     last: date = Field(serialization_alias="to", validation_alias="to")
     rows: list[UsageRow] = Field(description="Days or models on which something was spent, in order.")
     total: UsageView
+    budgets: list[BudgetView] = Field(description="Of the tenant, as they are now.")
 
     @classmethod
-    def of(cls, first: date, last: date, by: Groups, days: Iterable[DayOfUsage]) -> Self:
+    def of(cls, first: date, last: date, by: Groups, days: Iterable[DayOfUsage], budgets: list[BudgetView]) -> Self:
         known = list(days)
         rows = _by_day(known) if by == "day" else _by_model(known)
-        given = {"from": first, "to": last, "rows": rows, "total": UsageView.of(total(each.spent for each in known))}
+        spent = UsageView.of(total(each.spent for each in known))
+        given = {"from": first, "to": last, "rows": rows, "total": spent, "budgets": budgets}
         return cls.model_validate(given)
 
 

@@ -48,6 +48,8 @@ class Kept:
     """Jobs that had their turn in a bulk action."""
     retired: int = 0
     """Jobs, objects and keys that need not be kept any more."""
+    unparked: int = 0
+    """Stages that look again whether a budget has room."""
 
 
 def _nothing() -> int:
@@ -71,11 +73,10 @@ class Keeper:
         batch: Callable[[], int] = _nothing,
         act: Callable[[], int] = _nothing,
         retire: Callable[[], int] = _nothing,
+        budget: Callable[[], int] = _nothing,
         announce: Callable[[], object] = _nothing,
     ) -> None:
-        """`name` tells this keeper from the others; `fire`, `batch`, `act`, `retire` and `announce` have a turn in
-        each tick of the leading one.
-        """
+        """`name` tells this keeper from the others; what can be called has a turn in each tick of the leading one."""
         self._records = records
         self._app = app
         self._clock = clock
@@ -87,6 +88,7 @@ class Keeper:
         self._batch = batch
         self._act = act
         self._retire = retire
+        self._budget = budget
         self._announce = announce
         self._reclaim_from = clock.monotonic()
         self.is_leading = False
@@ -113,6 +115,7 @@ class Keeper:
             batched=self._batch(),
             acted=self._act(),
             retired=self._retire(),
+            unparked=self._budget(),
         )
         self._announce()
         return kept

@@ -37,7 +37,14 @@ class Retirement:
     """What the keeper does about retention, a little at a time."""
 
     def __init__(
-        self, records: Owners, payloads: Payloads, clock: Clock, older: Retention, *, orphan_grace_s: float
+        self,
+        records: Owners,
+        payloads: Payloads,
+        clock: Clock,
+        older: Retention,
+        *,
+        orphan_grace_s: float,
+        answers_s: float = 0.0,
     ) -> None:
         """An object may be without a row for `orphan_grace_s`: content is stored before its job is recorded."""
         self._records = records
@@ -45,6 +52,7 @@ class Retirement:
         self._clock = clock
         self._older = older
         self._orphan_grace_s = orphan_grace_s
+        self._answers_s = answers_s
         self._round_s = min(ROUND_S, orphan_grace_s)
         self._next_round_s = clock.monotonic()
         self._round: Iterator[tuple[str, str]] = iter(())
@@ -90,6 +98,7 @@ class Retirement:
         before = now - timedelta(seconds=self._older.results_s)
         forgotten = self._records.forget_bulk(before=before) + self._records.forget_batches(before=before)
         forgotten += self._records.forget_workers()
+        forgotten += self._records.forget_answers(before=now - timedelta(seconds=self._answers_s))
         forgotten += self._records.forget_deliveries(before=now - DELIVERIES_KEPT)
         forgotten += self._records.forget_firings(before=now - FIRINGS_KEPT)
         if not self._is_trusted(now):

@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import tempfile
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +18,9 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orchestration.outbound.prices import Prices, parse_prices
+from pipeline.budgets import Limits, micros_of
 
+MAX_MONEY = 10**9
 MAX_SOCKET_PATH = 100
 """Bytes; the kernel's limit is 108 with the terminating zero (unix(7)), some systems allow 104."""
 
@@ -88,6 +91,14 @@ class Settings(BaseSettings):
     """Longer articles are read in parts of at most this size."""
     llm_prices: Annotated[Prices, NoDecode] = Field(default_factory=Prices)
     """What models cost, as JSON or as the name of a file with it; a model without a price costs tokens only."""
+    llm_budget_day: Decimal | None = Field(default=None, ge=0, le=MAX_MONEY)
+    """What all tenants together may spend on language models in a day (UTC), in the currency of the prices."""
+    llm_budget_month: Decimal | None = Field(default=None, ge=0, le=MAX_MONEY)
+    llm_tenant_budget_day: Decimal | None = Field(default=None, ge=0, le=MAX_MONEY)
+    """The same for each tenant that has no budget of its own."""
+    llm_tenant_budget_month: Decimal | None = Field(default=None, ge=0, le=MAX_MONEY)
+    llm_cache_s: float = Field(default=30 * 86_400.0, ge=0)
+    """How long answers are kept, to be had again for nothing; 0 for not at all."""
 
     # breakers
     breaker_fail_max: int = Field(default=5, ge=1)
@@ -151,6 +162,12 @@ class Settings(BaseSettings):
     @classmethod
     def _split_models(cls, value: Any) -> Any:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @property
+    def llm_limits(self) -> Limits:
+        """The budgets where nothing else was set."""
+        given = (self.llm_budget_day, self.llm_budget_month, self.llm_tenant_budget_day, self.llm_tenant_budget_month)
+        return Limits(*(None if money is None else micros_of(money) for money in given))
 
     @property
     def is_embedded(self) -> bool:

@@ -10,6 +10,8 @@ from random import SystemRandom
 from celery import Celery
 
 from orchestration.batches import BatchDesk, BatchWork
+from orchestration.budget_watch import BudgetWatch
+from orchestration.budgets import BudgetDesk
 from orchestration.bulk import BulkDesk, BulkWork
 from orchestration.celery_app import ANSWERING, Patience, create_app
 from orchestration.gate import Gate
@@ -24,7 +26,10 @@ from orchestration.outbound.breakers_overview import BreakerDesk
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
 from orchestration.outbound.llm import OpenAiChat
+from orchestration.outbound.llm_budget import BudgetedEndpoint
+from orchestration.outbound.llm_cache import CachedEndpoint
 from orchestration.outbound.llm_desk import LlmDesk
+from orchestration.outbound.llm_exchange import Endpoint
 from orchestration.outbound.page_cache import StoredPages
 from orchestration.outbound.post import GuardedPost
 from orchestration.page_retention import PageRetirement
@@ -211,6 +216,7 @@ class Wiring:
             batch=BatchWork(self.records, self.announcer, self.clock).turn,
             act=BulkWork(self.records, self.app, self.clock, self.reruns).turn,
             retire=self._retiring(),
+            budget=BudgetWatch(self.records, self.settings.llm_limits).turn,
             announce=Completion(self.records, self.announcer, self.clock).turn,
         )
 
@@ -234,7 +240,14 @@ class Wiring:
             dead_letters_s=self.settings.retention_dead_letters_s,
         )
         grace_s = self.settings.orphan_grace_s
-        return Retirement(self.records, self.payloads, self.clock, older, orphan_grace_s=grace_s)
+        return Retirement(
+            self.records,
+            self.payloads,
+            self.clock,
+            older,
+            orphan_grace_s=grace_s,
+            answers_s=self.settings.llm_cache_s,
+        )
 
     @cached_property
     def announcer(self) -> RedisAnnouncer:
@@ -303,9 +316,21 @@ class Wiring:
         )
         return GuardedHttp(user_agent=settings.user_agent, limits=limits, allow_networks=settings.allow_networks)
 
+    @cached_property
+    def budget_desk(self) -> BudgetDesk:
+        """For processes that are asked for budgets."""
+        return BudgetDesk(self.records, self.settings.llm_limits, self.clock)
+
     def _llm_desk(self) -> LlmDesk | None:
-        endpoint = self.llm()
-        return None if endpoint is None else LlmDesk(endpoint, self.settings.llm_prices)
+        chat, settings = self.llm(), self.settings
+        if chat is None:
+            return None
+        endpoint: Endpoint = BudgetedEndpoint(
+            chat, self.records, settings.llm_prices, settings.llm_limits, self.clock, self.random
+        )
+        if settings.llm_cache_s:
+            endpoint = CachedEndpoint(endpoint, self.records, self.clock, settings.llm_cache_s)
+        return LlmDesk(endpoint, settings.llm_prices)
 
     def llm(self) -> OpenAiChat | None:
         """Asks the language model; None where none is configured. Raises `ValueError` for a key that none can be."""

@@ -91,8 +91,22 @@ def _hold(granted: Grant, services: Services) -> Outcome:
     started = services.clock.monotonic()
     with services.leases.holding(hold, token):
         outcome = _perform(granted, services, token, caller)
-        ended = Finished(services.clock.now(), services.clock.monotonic() - started, caller.spending)
+        ended = Finished(
+            services.clock.now(), services.clock.monotonic() - started, caller.spending(accepts=_accepts(outcome))
+        )
         return _insist(lambda: _record(hold, outcome, ended, services.records), token)
+
+
+def _accepts(outcome: Outcome) -> bool | None:
+    """Whether an attempt had use for what a language model answered; None where it did not come to that."""
+    match outcome:
+        case Done():
+            return True
+        case Dead(error) | Again(error=error, spends=True):
+            known = CODES.get(error.code)
+            return None if known is not None and known.blames_dependency else False
+        case _:
+            return None
 
 
 def _insist(record: Callable[[], Outcome], token: CancelToken) -> Outcome:

@@ -187,6 +187,12 @@ class JobError:
         known = CODES.get(self.code)
         return known is not None and known.retry_helps
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a stage waits because of it as long as its job may take."""
+        known = CODES.get(self.code)
+        return known is not None and known.is_waited_for
+
 
 @dataclass(frozen=True, slots=True)
 class NewJob:

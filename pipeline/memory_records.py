@@ -137,7 +137,7 @@ class MemoryRecords(
             spent = stage.record.attempts + spends
             stage.launch(now_s, not_before_s=now_s + delay_s, error=error, attempts=spent)
             parked_since_s = now_s if stage.parked_since_s is None else stage.parked_since_s
-            stage.parked_since_s = None if spends else parked_since_s
+            stage.parked_since_s = None if spends or error.is_waited_for else parked_since_s
             stage.end_try("retried" if spends else "postponed", ended, error)
             return True
 

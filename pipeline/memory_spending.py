@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from pipeline.ids import Hold
-from pipeline.memory_store import MemoryStore
+from pipeline.memory_answers import MemoryAnswers
 from pipeline.ports import Finished
 from pipeline.spending import NOTHING, DayOfUsage, Spending, Spent
 from stages.contract import Clock
 
 
-class MemorySpending(MemoryStore):
+class MemorySpending(MemoryAnswers):
     """Counts each attempt once."""
 
     def __init__(self, clock: Clock) -> None:
@@ -35,6 +35,7 @@ class MemorySpending(MemoryStore):
     def _spend(self, hold: Hold, ended: Finished) -> None:
         if ended.spending is None:
             return
+        self._judge_answers(ended.spending)
         tenant_id, day = ended.spending.tenant_id, ended.at.astimezone(UTC).date()
         for model, spent in ended.spending.by_model.items():
             if (hold, model) not in self._paid:

@@ -14,6 +14,8 @@ from stages.contract.errors import Cancelled as JobCancelled
 
 MAX_PARKED_S = 15 * 60
 """How long a stage may be postponed for one dependency before it fails, in seconds."""
+LAST_LOOK_S = 60.0
+"""How long before its deadline a job that waits for a limit of this installation looks once more, in seconds."""
 MACHINERY_DELAY_S = 5.0
 """Pause before a stage is tried again when a part of the installation is down, in seconds."""
 
@@ -120,10 +122,18 @@ def judge(  # noqa: PLR0911  # one line a kind of error
 
 
 def _postponed(error: Postponed, grant: Grant, now: datetime) -> Outcome:
+    if CODES[error.code].is_waited_for:
+        return _unless_too_late(Again(_within(error.delay_s, grant, now), _described(error, grant)), grant, now)
     parked_s = grant.parked_s + error.delay_s
     if parked_s > MAX_PARKED_S:
         return Dead(JobError("dependency_unavailable", error.message, grant.key.stage), spends=False)
     return _unless_too_late(Again(error.delay_s, _described(error, grant)), grant, now)
+
+
+def _within(delay_s: float, grant: Grant, now: datetime) -> float:
+    """A wait that may be longer than the job has: what is waited for may come sooner, so it looks once more in time."""
+    remaining_s = (grant.deadline_at - now).total_seconds()
+    return min(delay_s, remaining_s - LAST_LOOK_S) if remaining_s > 2 * LAST_LOOK_S else delay_s
 
 
 def _transient(error: Transient, stage: AnyStage, grant: Grant, now: datetime, random: Random) -> Outcome:

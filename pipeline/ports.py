@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from pipeline.answers import AnswerRecords
+from pipeline.budgets import BudgetRecords
 from pipeline.cached_pages import PageCache
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey
@@ -92,7 +94,7 @@ class Retention:
         return self.results_s if state is JobState.SUCCEEDED else self.dead_letters_s
 
 
-class Records(QueueRecords, SpendingRecords, ShareRecords, Protocol):
+class Records(QueueRecords, SpendingRecords, ShareRecords, AnswerRecords, BudgetRecords, Protocol):
     """The truth about jobs. Every write compares before it sets.
 
     Each method is one transaction, `expire` one for each job. Leases and due times are kept on the record's own
@@ -180,7 +182,8 @@ class Records(QueueRecords, SpendingRecords, ShareRecords, Protocol):
     def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:
         """Give a stage back to be tried again after a delay; `spends` says whether an attempt was spent.
 
-        A released stage counts as launched once more: the one who releases publishes. False as in `complete`.
+        A released stage counts as launched once more: the one who releases publishes. The time that it has been
+        postponed counts on, unless the error is one that is waited for. False as in `complete`.
         """
 
     def fail(self, hold: Hold, error: JobError, *, spends: bool, ended: Finished) -> bool:

@@ -54,6 +54,10 @@ class Spending:
 
     tenant_id: str
     by_model: Mapping[str, Spent]
+    answers: tuple[str, ...] = ()
+    """Digests of the answers it had."""
+    accepts: bool | None = None
+    """Whether they were of use; None where nobody knows yet."""
 
 
 @dataclass(slots=True)
@@ -61,6 +65,8 @@ class Meter:
     """Adds up what one attempt spends."""
 
     by_model: dict[str, Spent] = field(default_factory=dict)
+    answers: list[str] = field(default_factory=list)
+    """Digests of those that are kept."""
 
     def add(self, model: str, spent: Spent) -> None:
         """Count a call, as soon as it is answered."""
@@ -75,10 +81,11 @@ class Caller:
     hold: Hold
     meter: Meter = field(default_factory=Meter, compare=False)
 
-    @property
-    def spending(self) -> Spending | None:
-        """What was spent so far; None for nothing."""
-        return Spending(self.tenant_id, dict(self.meter.by_model)) if self.meter.by_model else None
+    def spending(self, *, accepts: bool | None) -> Spending | None:
+        """What was spent so far; None for nothing. `accepts` says whether the answers were of use."""
+        if not self.meter.by_model:
+            return None
+        return Spending(self.tenant_id, dict(self.meter.by_model), tuple(self.meter.answers), accepts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from api.cli.batch import batch
+from api.cli.budgets import budgets
 from api.cli.choices import ProcessingChoice, Quick
 from api.cli.guard import guarded, settings_with
 from api.cli.jobs import jobs
@@ -29,6 +30,7 @@ app.add_typer(schedule)
 app.add_typer(letters)
 app.add_typer(usage)
 app.add_typer(keys)
+app.add_typer(budgets)
 app.add_typer(queues)
 app.add_typer(breakers)
 app.command()(workers)

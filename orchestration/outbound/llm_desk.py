@@ -66,5 +66,5 @@ class CountedLlm:
 
     def _spent(self, ask: Ask, exchange: Exchange) -> Spent:
         if exchange.saved is not None:
-            return exchange.saved
+            return self.prices.saved(ask.model, exchange.saved)
         return replace(self.prices.spent(ask.model, exchange.usage), estimated_calls=int(exchange.is_estimated))

@@ -1,6 +1,8 @@
 """What goes to a language model's endpoint and comes back, between the layers that stand around it.
 
     llm_desk       counts what each call cost, for the attempt that made it
+    llm_cache      what was asked before costs nothing
+    llm_budget     what a budget has no room for waits
     llm            asks the endpoint
 
 A layer is an `Endpoint` around another one, with one job; `orchestration.wiring` puts them together.
@@ -10,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pipeline.spending import Caller, Spent
+from pipeline.spending import Caller
 from stages.contract import Completion, Message, Scope, StageError
 from stages.contract.nouns import Usage
 from stages.language_model.tokens import TOKENS_PER_MESSAGE, estimate_tokens
@@ -41,8 +43,8 @@ class Exchange:
     usage: Usage
     """As the server counted; estimated where it did not."""
     is_estimated: bool = False
-    saved: Spent | None = None
-    """What it would have cost, where it was asked before and costs nothing."""
+    saved: Usage | None = None
+    """What it would have taken, where it was asked before and costs nothing."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Of the server's answer, names in lower case."""
 
@@ -70,3 +72,25 @@ class Endpoint(Protocol):
 
     def exchange(self, ask: Ask, scope: Scope) -> Exchange:
         """Ask once. Raises `StageError` with one of the `llm_*` codes where there was no answer, or `Cancelled`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An `Endpoint` around another one, from which it differs in how it asks."""
+
+    inner: Endpoint
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port."""
+        return self.inner.endpoint
+
+    @property
+    def model(self) -> str:
+        """The model that is asked unless another is named."""
+        return self.inner.model
+
+    @property
+    def max_input_tokens(self) -> int:
+        """How large a text fits beside the instructions and the answer."""
+        return self.inner.max_input_tokens

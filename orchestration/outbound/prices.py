@@ -73,6 +73,12 @@ class Prices(BaseModel):
             currency=None if micros is None else self.currency,
         )
 
+    def saved(self, model: str, usage: Usage) -> Spent:
+        """What a call would have cost that was answered from the cache."""
+        spent = self.spent(model, usage)
+        tokens = usage.input_tokens + usage.output_tokens
+        return Spent(1, cached_calls=1, saved_tokens=tokens, saved_micros=spent.micros, currency=spent.currency)
+
 
 def parse_prices(given: str) -> Prices:
     """Read a table: JSON, or the name of a file that holds it. Raises `ValueError`.

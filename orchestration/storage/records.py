@@ -14,14 +14,15 @@ from orchestration.storage import records_keeping as keeping
 from orchestration.storage import records_keys as keys
 from orchestration.storage import records_markers as markers
 from orchestration.storage import records_parts as parts
-from orchestration.storage import records_queues as queues
 from orchestration.storage import records_reading as reading
 from orchestration.storage import records_retention as retention
 from orchestration.storage import records_runs as runs
 from orchestration.storage import records_shares as shares
 from orchestration.storage.batch_records import SqlBatches
+from orchestration.storage.budget_records import SqlBudgets
 from orchestration.storage.engine import PATIENCE_S, Database
 from orchestration.storage.migrate import current_revision
+from orchestration.storage.queue_records import SqlQueues
 from orchestration.storage.records_cached_pages import SqlCachedPages
 from orchestration.storage.records_schedules import SqlSchedules
 from orchestration.storage.records_webhooks import SqlWebhooks
@@ -35,12 +36,11 @@ from pipeline.job import Division, Grant, Job, JobError, NewJob, Refusal, Refuse
 from pipeline.keys import ApiKey
 from pipeline.pages import Page
 from pipeline.ports import Finished, JobFilter, Renewal, Retention, Tally
-from pipeline.queues import Running, Worker
 from pipeline.runs import NewRun, RunSummary
 from pipeline.shares import Admitted, Flow, Load
 
 
-class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPages):
+class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPages, SqlBudgets, SqlQueues):
     """`Records` in SQLite or PostgreSQL.
 
     `url` is `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; `pool_size` is how many connections are kept open,
@@ -381,48 +381,6 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPa
         """Who has a named lease."""
         with self._database.read() as connection:
             return markers.leader(connection, name)
-
-    # queues and workers
-
-    def pause(self, stage: str, at: datetime) -> datetime:
-        """Have the workers of a stage begin nothing new."""
-        with self._database.write(durable=True) as connection:
-            return queues.pause(connection, stage, at)
-
-    def resume(self, stage: str) -> None:
-        """Let them go on."""
-        with self._database.write(durable=True) as connection:
-            queues.resume(connection, stage)
-
-    def paused(self) -> Mapping[str, datetime]:
-        """The stages that are paused."""
-        with self._database.read() as connection:
-            return queues.paused(connection)
-
-    def check_in(self, worker: Worker, *, lease_s: float) -> None:
-        """Say that a worker lives."""
-        with self._database.write() as connection:
-            queues.check_in(connection, worker, lease_s)
-
-    def check_out(self, name: str) -> None:
-        """Say that a worker has ended."""
-        with self._database.write() as connection:
-            queues.check_out(connection, name)
-
-    def workers(self) -> Sequence[Worker]:
-        """The workers that live."""
-        with self._database.read() as connection:
-            return queues.workers(connection)
-
-    def forget_workers(self) -> int:
-        """Erase what is kept of workers that died."""
-        with self._database.write() as connection:
-            return queues.forget_workers(connection)
-
-    def running(self) -> Sequence[Running]:
-        """The attempts that run."""
-        with self._database.read() as connection:
-            return queues.running(connection)
 
     def check(self) -> None:
         """Raise `RecordsUnavailable` unless the database answers and has the current schema."""

@@ -196,8 +196,8 @@ def release(
     connection: Connection, hold: Hold, error: JobError, *, delay_s: float, spends: bool, end: Finished
 ) -> bool:
     values = {"delay_s": delay_s, "error": error_document(error)}
-    if spends:
-        kept = end_held(connection, _RETRY, hold, {"parked_since": None, **values}, spends=True)
+    if spends or error.is_waited_for:
+        kept = end_held(connection, _RETRY, hold, {"parked_since": None, **values}, spends=spends)
     else:
         kept = end_held(connection, _POSTPONE, hold, values, spends=False)
     if not kept:

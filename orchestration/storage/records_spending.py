@@ -9,6 +9,7 @@ from datetime import UTC, date
 
 from sqlalchemy import ColumnElement, Connection, and_, func, literal, select
 
+from orchestration.storage import records_answers as answers
 from orchestration.storage.rows import AnyRow, Values
 from orchestration.storage.schema import attempt_usage, attempts, daily_usage, jobs
 from orchestration.storage.upsert import upsert
@@ -28,6 +29,7 @@ def record(connection: Connection, hold: Hold, ended: Finished) -> None:
     for model, spent in sorted(ended.spending.by_model.items()):
         if _is_new(connection, hold, model, spent):
             _add_to_day(connection, ended.spending.tenant_id, day, model, spent)
+    answers.judge(connection, ended.spending)
 
 
 def _is_new(connection: Connection, hold: Hold, model: str, spent: Spent) -> bool:

@@ -28,13 +28,16 @@ from pipeline.schedules import CatchUp
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 from pipeline.webhooks import DeliveryState
 
-REVISION = "0016"
+REVISION = "0017"
 """The migration that makes this schema."""
 metadata = schema_base.metadata
 attempt_usage = schema_spending.attempt_usage
 daily_usage = schema_spending.daily_usage
 cached_pages = schema_pages.cached_pages
 page_flights = schema_pages.page_flights
+answers = schema_spending.answers
+budget_limits = schema_spending.budget_limits
+budget_uses = schema_spending.budget_uses
 
 jobs = Table(
     "job",

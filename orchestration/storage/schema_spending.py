@@ -2,10 +2,22 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, ForeignKeyConstraint, Integer, PrimaryKeyConstraint, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+)
 
 from orchestration.storage.schema_base import metadata
-from orchestration.storage.types import JOB_ID
+from orchestration.storage.types import DOCUMENT, JOB_ID, UtcDateTime, state_of
+from pipeline.budgets import Period
 from pipeline.spending import COUNTS
 
 
@@ -40,4 +52,41 @@ daily_usage = Table(
     Column("day", Date, nullable=False),
     *_spent(),
     PrimaryKeyConstraint("tenant_id", "day", "model"),
+)
+
+answers = Table(
+    "llm_answer",
+    metadata,
+    Column("tenant_id", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    # That paid for it.
+    Column("job_id", JOB_ID, nullable=False),
+    Column("answer", DOCUMENT, nullable=False),
+    Column("kept_at", UtcDateTime, nullable=False),
+    Column("is_paid", Boolean, nullable=False),
+    Column("is_accepted", Boolean, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "digest"),
+    ForeignKeyConstraint(["job_id"], ["job.id"], ondelete="CASCADE"),
+)
+Index("ix_llm_answer_job", answers.c.job_id)
+Index("ix_llm_answer_kept", answers.c.kept_at)
+
+budget_limits = Table(
+    "budget_limit",
+    metadata,
+    # A tenant, or all together.
+    Column("scope", String(64), nullable=False),
+    Column("period", state_of(Period), nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    PrimaryKeyConstraint("scope", "period"),
+)
+
+budget_uses = Table(
+    "budget_use",
+    metadata,
+    Column("scope", String(64), nullable=False),
+    # Such as 2026-11-28 or 2026-11.
+    Column("period", String(16), nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    PrimaryKeyConstraint("scope", "period"),
 )

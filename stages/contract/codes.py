@@ -16,6 +16,8 @@ class Code:
     """Whether submitting the same job later could end differently."""
     blames_dependency: bool = False
     """Whether a circuit breaker counts it as a failure of the origin or endpoint that was called."""
+    is_waited_for: bool = False
+    """Whether a stage is postponed for it as long as its job may take: it is a limit that was set here on purpose."""
 
 
 WARNINGS: dict[str, str] = {
@@ -66,6 +68,9 @@ CODES: dict[str, Code] = {
     "llm_timeout": Code("The language model did not answer in time.", True, True),
     "llm_unavailable": Code("The language model's endpoint cannot be reached or failed.", True, True),
     "llm_rate_limited": Code("The language model's endpoint asks for fewer requests.", True),
+    "budget_exhausted": Code(
+        "The budget for language models is used up; it is renewed, or an operator raises it.", True, is_waited_for=True
+    ),
     "llm_denied": Code("The language model's endpoint refused the API key; an operator has to correct it.", True),
     "llm_rejected": Code("The language model's endpoint rejected the request."),
     # any stage

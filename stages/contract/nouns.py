@@ -173,6 +173,10 @@ class Usage(BaseModel):
 
     input_tokens: int
     output_tokens: int
+    cached: bool = False
+    """Whether it was asked before, and cost nothing now."""
+    saved_tokens: int = 0
+    """What it cost then."""
 
 
 class Passage(Payload):

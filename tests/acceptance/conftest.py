@@ -26,7 +26,7 @@ def origin() -> Iterator[OrderedOrigin]:
 def narrow_for_all() -> Iterator[Narrow]:
     with (
         MarkedLlm() as llm,
-        live_stack(llm_base_url=llm.base_url, io_concurrency=1, lease_s=3, relaunch_after_s=5) as stack,
+        live_stack(llm_base_url=llm.base_url, io_concurrency=1, lease_s=3, relaunch_after_s=5, llm_cache_s=0) as stack,
     ):
         yield Narrow(stack, llm)
 

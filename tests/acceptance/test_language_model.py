@@ -110,7 +110,7 @@ def test_a_quick_summary_is_the_model_s_and_says_so(ended: Ended) -> None:
     summary = ended.document("quick")["summary"]
     assert summary["text"] == SUMMARY
     assert (summary["method"], summary["model"]) == ("llm", "local-model")
-    assert summary["usage"] == {"input_tokens": 11, "output_tokens": 7}
+    assert summary["usage"] == {"input_tokens": 11, "output_tokens": 7, "cached": False, "saved_tokens": 0}
 
 
 def test_the_model_is_asked_once_with_the_configured_name_and_key(ended: Ended) -> None:

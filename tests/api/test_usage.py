@@ -1,5 +1,6 @@
 """What language models cost, as the API tells it."""
 
+from pipeline.budgets import Budget, Period
 from pipeline.job import DEFAULT_TENANT
 from pipeline.spending import Spending, Spent
 from tests.support.api import Api
@@ -83,3 +84,13 @@ def test_metrics_count_what_was_paid(api: Api) -> None:
     told = api.client.get("/metrics").text
     assert 'penstock_llm_tokens_total{direction="input",model="small"} 1000.0' in told
     assert 'penstock_llm_cost_micros_total{model="small"} 720.0' in told
+
+
+def test_a_tenant_sees_its_own_budgets(api: Api) -> None:
+    assert api.client.get("/v1/usage").json()["budgets"] == []
+    api.records.set_limit(DEFAULT_TENANT, Period.DAY, 2_500_000)
+    api.records.set_limit("other", Period.DAY, 1)
+    api.records.take([Budget(DEFAULT_TENANT, Period.DAY, 2_500_000)], 1_000_000, api.clock.now())
+    assert api.client.get("/v1/usage").json()["budgets"] == [
+        {"period": "day", "limit": "2.500000", "used": "1.000000", "renewed_at": "2026-01-03T00:00:00Z"}
+    ]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.errors import BrokerUnavailable, PayloadCorrupt, PayloadMissing, PayloadsUnavailable, RecordsUnavailable
 from pipeline.ids import StageKey
 from pipeline.job import Grant, JobSource, Lane
-from pipeline.outcome import MACHINERY_DELAY_S, MAX_PARKED_S, Again, Cancelled, Dead, Returned, judge
+from pipeline.outcome import LAST_LOOK_S, MACHINERY_DELAY_S, MAX_PARKED_S, Again, Cancelled, Dead, Returned, judge
 from stages.contract import CODES, Options, Permanent, Postponed, RetryPolicy, Transient
 from stages.contract import Cancelled as CallOff
 from tests.support.catalogs import translate
@@ -88,6 +88,20 @@ def test_patience_ends_when_the_parking_would(parked_s: float, ends: bool) -> No
     assert outcome.error.code == ("dependency_unavailable" if ends else "http_rate_limited")
     assert outcome.error.message == "Too fast."
     assert not outcome.spends
+
+
+@pytest.mark.parametrize("parked_s", [0.0, 10 * MAX_PARKED_S])
+def test_a_limit_that_was_set_on_purpose_is_waited_for_as_long_as_the_job_may_take(parked_s: float) -> None:
+    again = verdict(Postponed("budget_exhausted", delay_s=3 * MAX_PARKED_S), parked_s=parked_s)
+    assert (again.delay_s, again.spends) == (3 * MAX_PARKED_S, False)
+
+
+def test_who_waits_for_longer_than_the_job_may_take_looks_once_more_before_its_end() -> None:
+    for_ever = Postponed("budget_exhausted", delay_s=10**6)
+    assert verdict(for_ever, deadline_at=START + timedelta(hours=1)).delay_s == 3600 - LAST_LOOK_S
+    end = verdict(for_ever, deadline_at=START + timedelta(seconds=LAST_LOOK_S))
+    assert (type(end), end.error.code) == (Dead, "deadline_exceeded")
+    assert "budget" in end.error.message
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ ERASED = (
     "daily_usage",
     "cached_page",
     "page_flight",
+    "budget_limit",
+    "budget_use",
 )
 """Tables; the others go with these."""
 
@@ -51,20 +53,6 @@ def postgresql_url() -> str:
 def empty_postgresql_url() -> str:
     """A new PostgreSQL database without a schema."""
     return _new_database(template="template1")
-
-
-KEPT_BY_TENANT = (
-    "job",
-    "marker",
-    "bulk_action",
-    "batch",
-    "idempotency_key",
-    "api_key",
-    "webhook",
-    "schedule",
-    "daily_usage",
-)
-"""Tables with rows that do not go with another table's."""
 
 
 def erase_jobs(url: str) -> None:
