@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     """Longer articles are read in parts of at most this size."""
     llm_prices: Annotated[Prices, NoDecode] = Field(default_factory=Prices)
     """What models cost, as JSON or as the name of a file with it; a model without a price costs tokens only."""
+    llm_calls_per_minute: int | None = Field(default=None, ge=1)
+    """How often each model may be asked by all workers together."""
+    llm_tokens_per_minute: int | None = Field(default=None, ge=1)
+    """With how many tokens, those of the longest answer included."""
     llm_budget_day: Decimal | None = Field(default=None, ge=0, le=MAX_MONEY)
     """What all tenants together may spend on language models in a day (UTC), in the currency of the prices."""
     llm_budget_month: Decimal | None = Field(default=None, ge=0, le=MAX_MONEY)

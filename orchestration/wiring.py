@@ -26,10 +26,14 @@ from orchestration.outbound.breakers_overview import BreakerDesk
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
 from orchestration.outbound.llm import OpenAiChat
+from orchestration.outbound.llm_breaker import GuardedEndpoint
 from orchestration.outbound.llm_budget import BudgetedEndpoint
 from orchestration.outbound.llm_cache import CachedEndpoint
 from orchestration.outbound.llm_desk import LlmDesk
 from orchestration.outbound.llm_exchange import Endpoint
+from orchestration.outbound.llm_pace import PacedEndpoint
+from orchestration.outbound.pace import Pace
+from orchestration.outbound.pace_fallback import pace_at
 from orchestration.outbound.page_cache import StoredPages
 from orchestration.outbound.post import GuardedPost
 from orchestration.page_retention import PageRetirement
@@ -325,9 +329,12 @@ class Wiring:
         chat, settings = self.llm(), self.settings
         if chat is None:
             return None
-        endpoint: Endpoint = BudgetedEndpoint(
-            chat, self.records, settings.llm_prices, settings.llm_limits, self.clock, self.random
+        endpoint: Endpoint = GuardedEndpoint(chat, self.breakers)
+        endpoint = BudgetedEndpoint(
+            endpoint, self.records, settings.llm_prices, settings.llm_limits, self.clock, self.random
         )
+        pace = Pace(settings.llm_calls_per_minute, settings.llm_tokens_per_minute)
+        endpoint = PacedEndpoint(endpoint, pace_at(settings.redis_url, self.clock), pace)
         if settings.llm_cache_s:
             endpoint = CachedEndpoint(endpoint, self.records, self.clock, settings.llm_cache_s)
         return LlmDesk(endpoint, settings.llm_prices)

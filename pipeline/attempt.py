@@ -28,6 +28,7 @@ from pipeline.outcome import (
     Split,
     Stale,
     Superseded,
+    is_last_attempt,
     judge,
 )
 from pipeline.parts import keep_parts, parts_of, payload_key, perform
@@ -35,6 +36,7 @@ from pipeline.ports import Breakers, Finished, Leases, Outbound, Payloads, Recor
 from pipeline.spending import Caller
 from stages.contract import CODES, CancelToken, Clock, JobFacts, Payload, Scope, Source, Tools
 from stages.contract.errors import Cancelled as JobCancelled
+from stages.contract.tools import Turn
 
 RECORD_TRIES = 120
 BETWEEN_RECORDS_S = 1.0
@@ -201,6 +203,7 @@ def _tools(stage: AnyStage, grant: Grant, services: Services, token: CancelToken
         clock=services.clock,
         random=services.random,
         scope=Scope(services.clock, deadline, token),
+        turn=Turn(is_last=is_last_attempt(stage, grant), parked_s=grant.parked_s),
         options=grant.options,
         job=JobFacts(
             job_id=grant.key.job_id,

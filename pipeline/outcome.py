@@ -9,7 +9,7 @@ from pipeline.composition import AnyStage
 from pipeline.errors import MachineryFailed, PayloadLost
 from pipeline.ids import Claim
 from pipeline.job import Division, Grant, JobError
-from stages.contract import CODES, Permanent, Postponed, StageError, Transient
+from stages.contract import CODES, Permanent, Postponed, RetryPolicy, StageError, Transient
 from stages.contract.errors import Cancelled as JobCancelled
 
 MAX_PARKED_S = 15 * 60
@@ -137,12 +137,20 @@ def _within(delay_s: float, grant: Grant, now: datetime) -> float:
 
 
 def _transient(error: Transient, stage: AnyStage, grant: Grant, now: datetime, random: Random) -> Outcome:
-    attempts = grant.attempts + 1
-    policy = stage.retry if grant.max_attempts is None else replace(stage.retry, max_attempts=grant.max_attempts)
+    attempts, policy = grant.attempts + 1, _policy(stage, grant)
     if not policy.allows_another(attempts):
         return Dead(_described(error, grant))
     delay_s = policy.delay_s(attempts, random)
     return _unless_too_late(Again(delay_s, _described(error, grant), spends=True), grant, now)
+
+
+def is_last_attempt(stage: AnyStage, grant: Grant) -> bool:
+    """Whether an error that spends this attempt would be the end."""
+    return not _policy(stage, grant).allows_another(grant.attempts + 1)
+
+
+def _policy(stage: AnyStage, grant: Grant) -> RetryPolicy:
+    return stage.retry if grant.max_attempts is None else replace(stage.retry, max_attempts=grant.max_attempts)
 
 
 def _unless_too_late(again: Again, grant: Grant, now: datetime) -> Outcome:

@@ -7,7 +7,8 @@ from typing import Any, get_args
 from stages.contract import Analysis, Article, FanOut, Llm, Passage, Tools, Transient, stage
 from stages.contract.nouns import Entity, Sentiment
 from stages.language_model.answers import clean_strings, read_object
-from stages.language_model.asking import ask, guard_endpoint
+from stages.language_model.asking import ask
+from stages.language_model.fallback import or_without
 from stages.language_model.long_documents import split_article, sum_usage
 from stages.language_model.prompts import ANALYSIS
 from stages.offline.analysis import analyze_offline
@@ -22,15 +23,29 @@ _MOST_ENTITIES = 60
 
 
 def _analyze_passage(passage: Passage, tools: Tools) -> Analysis:
-    if tools.llm is None:
-        raise Transient("llm_unavailable")
     text = passage.text
     article = Article(text=text, markdown=text, title=passage.title, language=passage.language, word_count=0)
-    return _ask(article, tools.llm, tools)
+    return or_without(
+        tools, lambda llm, in_time: _ask(article, llm, in_time), lambda reason: _of_passage_offline(article, reason)
+    )
+
+
+def _of_passage_offline(article: Article, reason: str | None) -> Analysis:
+    if reason is None:
+        raise Transient("llm_unavailable")
+    return _offline(article, reason)
+
+
+def _offline(article: Article, reason: str | None) -> Analysis:
+    return analyze_offline(article).model_copy(update={"fallback_reason": reason})
 
 
 def _put_together(article: Article, results: Sequence[Analysis], _tools: Tools) -> Analysis:
     """What was found in the parts of a long article, without asking again."""
+    usage = sum_usage(analysis.usage for analysis in results)
+    reason = next((analysis.fallback_reason for analysis in results if analysis.fallback_reason), None)
+    if reason is not None:
+        return _offline(article, reason).model_copy(update={"usage": usage})
     kinds = {entity.name: entity.kind for analysis in reversed(results) for entity in analysis.entities}
     return Analysis(
         topics=_weightiest(analysis.topics for analysis in results)[:_MOST_TOPICS],
@@ -40,7 +55,7 @@ def _put_together(article: Article, results: Sequence[Analysis], _tools: Tools) 
         reading_time_s=reading_time_s(article.text),
         method="llm",
         model=results[-1].model,
-        usage=sum_usage(analysis.usage for analysis in results),
+        usage=usage,
         parts=len(results),
     )
 
@@ -76,16 +91,17 @@ def _overall(found: Sequence[Sentiment]) -> Sentiment:
     "analyze",
     pool="io",
     time_limit_s=120.0,
-    guard=guard_endpoint,
     fan_out=FanOut(split=split_article, map=_analyze_passage, reduce=_put_together),
 )
 def analyze(article: Article, tools: Tools) -> Analysis:
     """Ask the language model, or analyse by statistics and rules where none is configured.
 
+    While the model is out of reach the job waits, goes without or fails, as its option `fallback` says.
+
     Raises `Permanent` with `llm_refused` or `Transient` with `llm_bad_answer` for an answer that is no analysis, and
     what the call to the model raises.
     """
-    return analyze_offline(article) if tools.llm is None else _ask(article, tools.llm, tools)
+    return or_without(tools, lambda llm, in_time: _ask(article, llm, in_time), lambda reason: _offline(article, reason))
 
 
 def _ask(article: Article, llm: Llm, tools: Tools) -> Analysis:

@@ -5,27 +5,28 @@ from collections.abc import Sequence
 from stages.contract import Article, FanOut, Llm, Notes, Summary, Tools, Transient, stage
 from stages.contract.nouns import Section
 from stages.language_model.answers import clean_strings, read_object, read_prose
-from stages.language_model.asking import ask, guard_endpoint
+from stages.language_model.asking import ask
+from stages.language_model.fallback import or_without
 from stages.language_model.long_documents import group_notes, join_notes, split_article, sum_usage, take_notes
 from stages.language_model.prompts import DETAILED_SUMMARY, QUICK_SUMMARY
 from stages.offline.summary import ExtractiveSummary
 
 
 def _put_together(article: Article, results: Sequence[Notes], tools: Tools) -> Summary:
-    """Summarize a long article by the notes that were taken of its parts."""
-    if tools.llm is None:
-        return summarize_offline(article, tools)
-    ask_it = _ask_detailed if tools.options.processing == "detailed" else _ask_quick
-    summary = ask_it(article, tools.llm, tools, join_notes(results))
-    usage = sum_usage([*(notes.usage for notes in results), summary.usage])
-    return summary.model_copy(update={"parts": sum(notes.parts for notes in results), "usage": usage})
+    """Summarize a long article by the notes that were taken of its parts, if all of them were."""
+    usage = sum_usage(notes.usage for notes in results)
+    reason = next((notes.fallback_reason for notes in results if notes.fallback_reason), None)
+    if reason is not None:
+        return summarize_offline(article, tools, reason).model_copy(update={"usage": usage})
+    summary = _summarize(article, tools, join_notes(results))
+    parts = sum(notes.parts for notes in results) if summary.method == "llm" else summary.parts
+    return summary.model_copy(update={"parts": parts, "usage": sum_usage([usage, summary.usage])})
 
 
 @stage(
     "summarize",
     pool="io",
     time_limit_s=120.0,
-    guard=guard_endpoint,
     fan_out=FanOut(split=split_article, map=take_notes, reduce=_put_together, regroup=group_notes),
 )
 def summarize(article: Article, tools: Tools) -> Summary:
@@ -33,18 +34,27 @@ def summarize(article: Article, tools: Tools) -> Summary:
 
     An article that is longer than the model reads at once is read in parts, and summarized by notes taken of each.
 
+    While the model is out of reach the job waits, goes without or fails, as its option `fallback` says.
+
     `quick` gives about three sentences; `detailed` adds key points and sections. Raises `Permanent` with `llm_refused`
     or `Transient` with `llm_bad_answer` for an answer that is no summary, and what the call to the model raises.
     """
-    if tools.llm is None:
-        return summarize_offline(article, tools)
+    return _summarize(article, tools)
+
+
+def _summarize(article: Article, tools: Tools, notes: str | None = None) -> Summary:
     ask_it = _ask_detailed if tools.options.processing == "detailed" else _ask_quick
-    return ask_it(article, tools.llm, tools)
+    return or_without(
+        tools,
+        lambda llm, in_time: ask_it(article, llm, in_time, notes),
+        lambda reason: summarize_offline(article, tools, reason),
+    )
 
 
-def summarize_offline(article: Article, tools: Tools) -> Summary:
-    """Choose the article's own sentences."""
-    return _extract_detailed(article) if tools.options.processing == "detailed" else _extract_quick(article)
+def summarize_offline(article: Article, tools: Tools, reason: str | None = None) -> Summary:
+    """Choose the article's own sentences; `reason` is why no language model was asked that is there."""
+    extract = _extract_detailed if tools.options.processing == "detailed" else _extract_quick
+    return extract(article).model_copy(update={"fallback_reason": reason})
 
 
 def _extract_quick(article: Article) -> Summary:

@@ -20,6 +20,7 @@ from api.schemas_runs import ReplayRequest
 from api.schemas_usage import USAGE, Groups, UsageReport
 from pipeline.job import JobState, Lane
 from stages.contract import Document, Length, Options, Processing
+from stages.contract.options import Fallback
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -33,6 +34,8 @@ class JobOptions(TypedDict, total=False):
     stages: Iterable[str]
     """An order of stages, instead of a pipeline."""
     processing: Processing
+    fallback: Fallback
+    """While the language model is down or over a budget: `wait` unless given."""
     length: Length
     language: str
     """Of the summary, such as `de`; that of the page unless given."""

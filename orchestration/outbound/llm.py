@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from orchestration.outbound.guard import anywhere
 from orchestration.outbound.llm_exchange import Ask, Exchange
 from orchestration.outbound.network import Pace, PacedBackend, tls_context
+from orchestration.outbound.rate_headers import exhausted_for_s
 from orchestration.outbound.retrying import once_more
 from orchestration.outbound.transport import PoolTransport
 from stages.contract import CODES, Cancelled, Completion, Permanent, Postponed, Scope, StageError, Transient
@@ -259,7 +260,7 @@ def _status_error(error: "APIStatusError", clock: Clock, api_key: str) -> StageE
     """What an HTTP status of the endpoint means."""
     status = error.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Postponed("llm_rate_limited", delay_s=rate_limit_delay_s(error.response.headers, clock.now()))
+        return Postponed("llm_rate_limited", delay_s=_patience_s(error.response.headers, clock))
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return Permanent("llm_denied")
     if status == HTTPStatus.REQUEST_TIMEOUT:
@@ -267,6 +268,12 @@ def _status_error(error: "APIStatusError", clock: Clock, api_key: str) -> StageE
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Transient("llm_unavailable")
     return Permanent("llm_rejected", _rejection(status, error.body, api_key))
+
+
+def _patience_s(headers: Mapping[str, str], clock: Clock) -> float:
+    """As Retry-After says, or else what is said of the limits, or else half a minute."""
+    said = "retry-after" in headers
+    return (0.0 if said else exhausted_for_s(headers)) or rate_limit_delay_s(headers, clock.now())
 
 
 def _rejection(status: int, body: object, api_key: str) -> str:

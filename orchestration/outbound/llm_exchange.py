@@ -2,7 +2,9 @@
 
     llm_desk       counts what each call cost, for the attempt that made it
     llm_cache      what was asked before costs nothing
+    llm_pace       so many calls and tokens a minute
     llm_budget     what a budget has no room for waits
+    llm_breaker    an endpoint that fails is left alone for a while
     llm            asks the endpoint
 
 A layer is an `Endpoint` around another one, with one job; `orchestration.wiring` puts them together.

@@ -71,6 +71,9 @@ CODES: dict[str, Code] = {
     "budget_exhausted": Code(
         "The budget for language models is used up; it is renewed, or an operator raises it.", True, is_waited_for=True
     ),
+    "llm_throttled": Code(
+        "The language model may be asked no more often for now; it is this job's turn later.", True, is_waited_for=True
+    ),
     "llm_denied": Code("The language model's endpoint refused the API key; an operator has to correct it.", True),
     "llm_rejected": Code("The language model's endpoint rejected the request."),
     # any stage

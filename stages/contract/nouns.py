@@ -205,6 +205,8 @@ class Notes(Payload):
     """How many passages of the article went into it."""
     usage: Usage | None = None
     """Of all that was asked to get here."""
+    fallback_reason: str | None = None
+    """The code of why it was made without the language model although one is configured; None otherwise."""
 
 
 class Summary(Content):
@@ -216,6 +218,8 @@ class Summary(Content):
     processing: Processing
     method: Method
     """`llm`, or `extractive` when no language model is configured."""
+    fallback_reason: str | None = None
+    """The code of why it was made without the language model although one is configured; None otherwise."""
     model: str | None = None
     usage: Usage | None = None
     parts: int = 1
@@ -252,6 +256,8 @@ class Analysis(Content):
     key_facts: tuple[str, ...]
     reading_time_s: int
     method: Method
+    fallback_reason: str | None = None
+    """The code of why it was made without the language model although one is configured; None otherwise."""
     model: str | None = None
     usage: Usage | None = None
     parts: int = 1

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from stages.contract.answer_schema import checked_schema
 
 Processing = Literal["quick", "detailed"]
+Fallback = Literal["wait", "extractive", "fail"]
 Length = Literal["short", "medium", "long"]
 
 MAX_PROMPT_CHARS = 20_000
@@ -40,6 +41,10 @@ class Options(BaseModel):
         default=None, description="What the summary is to heed, in the client's own words."
     )
     model: _Line | None = Field(default=None, description="The language model, if the operator allows others.")
+    fallback: Fallback = Field(
+        default="wait",
+        description="While the language model is down or over a budget: `wait`, do without (`extractive`), or `fail`.",
+    )
     answer_schema: Annotated[dict[str, Any], AfterValidator(checked_schema)] | None = Field(
         default=None, alias="schema", description="A JSON Schema: the answer is data that fits it, instead of prose."
     )

@@ -224,6 +224,16 @@ class JobFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Which attempt at the stage this is."""
+
+    is_last: bool = False
+    """Whether an error that spends it would be the end."""
+    parked_s: float = 0.0
+    """How long the stage has been postponed, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     """What a stage is handed for one attempt."""
 
@@ -238,3 +248,4 @@ class Tools:
     options: Options
     job: JobFacts
     history: History
+    turn: Turn = Turn()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stages.contract import Article, Completion, Llm, Payload, Tools
+from stages.contract import Article, Completion, Llm, Tools
 from stages.language_model.prompts import ABOUT_NOTES, Task, compose_messages
 
 _TITLE_CHARS = 300
@@ -17,11 +17,6 @@ class Reading:
     language: str | None
     about: str = ""
     """What kind of text it is, where that matters; goes into the instructions."""
-
-
-def guard_endpoint(_payload: Payload, tools: Tools) -> str | None:
-    """What a circuit breaker protects in stages that use the language model; None where there is none."""
-    return f"llm:{tools.llm.endpoint}" if tools.llm else None
 
 
 def ask(task: Task, article: Article, llm: Llm, tools: Tools, notes: str | None = None) -> Completion:

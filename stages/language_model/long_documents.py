@@ -8,6 +8,7 @@ from stages.contract.nouns import Usage
 from stages.language_model.answers import read_prose
 from stages.language_model.asking import Reading, ask_about, heading_of
 from stages.language_model.dividing import divide
+from stages.language_model.fallback import or_without
 from stages.language_model.prompts import NOTES, NOTES_ON_NOTES, part_of
 from stages.offline.outline import headings_of
 
@@ -38,9 +39,19 @@ def split_article(article: Article, tools: Tools) -> Iterator[Passage]:
 
 def take_notes(passage: Passage, tools: Tools) -> Notes:
     """What a passage says, shorter. Raises as `ask_about` and `read_prose` do."""
-    llm = tools.llm
-    if llm is None:
+    return or_without(
+        tools, lambda llm, in_time: _ask_for_notes(passage, llm, in_time), lambda reason: _no_notes(passage, reason)
+    )
+
+
+def _no_notes(passage: Passage, reason: str | None) -> Notes:
+    """Nothing that could be put together with notes: the summary will be made of the article itself."""
+    if reason is None:
         raise Transient("llm_unavailable")
+    return Notes(text="", parts=passage.parts, usage=passage.usage, fallback_reason=reason)
+
+
+def _ask_for_notes(passage: Passage, llm: Llm, tools: Tools) -> Notes:
     about = NOTES_ON_NOTES if passage.of_notes else part_of(passage.number, passage.count)
     completion = ask_about(NOTES, Reading(passage.title, passage.text, passage.language, about), llm, tools)
     notes = read_prose(completion.text, sys.maxsize)
@@ -56,7 +67,8 @@ def take_notes(passage: Passage, tools: Tools) -> Notes:
 def group_notes(results: Sequence[Notes], tools: Tools) -> Iterator[Passage]:
     """Notes that are read together and made shorter once more; none when all can be read at once."""
     llm = tools.llm
-    if llm is None or llm.count_tokens(join_notes(results)) <= llm.max_input_tokens:
+    fell_back = any(notes.fallback_reason for notes in results)
+    if llm is None or fell_back or llm.count_tokens(join_notes(results)) <= llm.max_input_tokens:
         return
     for group in _groups(results, llm):
         yield Passage(
@@ -80,6 +92,8 @@ def sum_usage(usages: Iterable[Usage | None]) -> Usage | None:
     return Usage(
         input_tokens=sum(usage.input_tokens for usage in known),
         output_tokens=sum(usage.output_tokens for usage in known),
+        cached=all(usage.cached for usage in known),
+        saved_tokens=sum(usage.saved_tokens for usage in known),
     )
 
 

@@ -32,11 +32,6 @@ def test_the_declaration() -> None:
     assert summarize.retry == RetryPolicy()
 
 
-def test_the_guard_names_the_endpoint_only_where_there_is_one() -> None:
-    assert summarize.guard(ARTICLE, make_tools(llm=FakeLlm("x"))) == "llm:llm.test:443"
-    assert summarize.guard(ARTICLE, make_tools()) is None
-
-
 # Without a language model
 
 

@@ -6,9 +6,10 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
-from orchestration.outbound.breakers_fallback import AWAY_S, FallbackStates
+from orchestration.outbound.breakers_fallback import FallbackStates
 from orchestration.outbound.breakers_local import LocalStates
 from orchestration.outbound.breakers_states import Standing
+from orchestration.outbound.fallback import AWAY_S
 from tests.support.tools import ManualClock
 
 NAME = "origin:example.org:443"

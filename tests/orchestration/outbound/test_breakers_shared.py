@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from orchestration.outbound.breakers import CircuitBreakers
-from orchestration.outbound.breakers_fallback import AWAY_S, states_at
+from orchestration.outbound.breakers_fallback import states_at
 from orchestration.outbound.breakers_shared import KEPT_MS, PREFIX, SharedStates
+from orchestration.outbound.fallback import AWAY_S
 from orchestration.transport.urls import read_url
 from stages.contract import Cancelled, Postponed, Transient
 from tests.support.brokers import KINDS, Broker
