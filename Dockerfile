@@ -14,7 +14,7 @@ COPY api api
 # The user of the final image cannot write bytecode.
 RUN python -m compileall -q --invalidation-mode unchecked-hash api orchestration pipeline stages
 
-FROM python:3.13-slim
+FROM python:3.13-slim AS penstock
 # A new named volume takes its owner from the folder that it is mounted on.
 RUN groupadd --system --gid 10001 penstock \
     && useradd --system --uid 10001 --gid penstock --no-create-home penstock \
@@ -27,3 +27,15 @@ WORKDIR /app
 USER penstock
 EXPOSE 8000
 ENTRYPOINT ["python", "-m", "api"]
+
+# The worker of the queue `render`: docs/how-to/render-pages.md
+FROM penstock AS render
+USER root
+RUN apt-get update && apt-get install --yes --no-install-recommends chromium \
+    && rm --recursive --force /var/lib/apt/lists/*
+COPY requirements-render.lock ./
+RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check \
+    --require-hashes --no-deps --requirement requirements-render.lock
+# The user has no home; Chromium wants one.
+ENV HOME=/tmp
+USER penstock

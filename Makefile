@@ -68,6 +68,7 @@ chaos: setup ## Break everything at random under load, then judge: MINUTES=30 SE
 .PHONY: lock
 lock: setup ## Lock the newest allowed dependencies
 	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade --extra postgres --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade --extra postgres --extra render --constraint requirements.lock --output-file requirements-render.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade --extra postgres --extra render --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 .PHONY: clean

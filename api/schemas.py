@@ -104,6 +104,8 @@ class JobRequest(JobOptions):
     def _one_source(self) -> Self:
         if sum(source is not None for source in (self.url, self.html, self.text)) != 1:
             raise ValueError("give exactly one of url, html and text")
+        if self.render and self.url is None:
+            raise ValueError("render needs a url")
         return self
 
     def submission(self, tenant_id: str) -> Submission:

@@ -13,6 +13,7 @@ from orchestration.attendance import attending
 from orchestration.celery_app import WORKER
 from orchestration.gate import QueueGate
 from orchestration.launcher import launching
+from orchestration.outbound.browser_found import require_browser
 from orchestration.settings import Settings
 from orchestration.telemetry import configure_logging
 from orchestration.wiring import Wiring
@@ -24,13 +25,15 @@ log = logging.getLogger(__name__)
 def run_worker(settings: Settings, queue: str, concurrency: int | None = None) -> None:
     """Serve one stage's queue until SIGTERM; then finish what is running and hand the rest back.
 
-    Raises `UnknownStage` when no pipeline has a stage of that name.
+    Raises `UnknownStage` when no pipeline has a stage of that name, `NoBrowser` when it needs one that is not there.
     """
     configure_logging(settings.log_level, f"worker-{queue}")
     # Celery would replace the handlers configured above.
     setup_logging.connect(_keep_logging, weak=False)
     with closing(Wiring(settings, WORKER)) as wiring:
         stage = wiring.catalog.stage(queue)
+        if stage is wiring.catalog.render:
+            require_browser(settings)
         fitting = settings.cpu_concurrency if stage.pool == "cpu" else settings.io_concurrency
         concurrency = concurrency or fitting
         # Made here, before the pool's threads could race to make them.

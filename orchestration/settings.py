@@ -64,6 +64,20 @@ class Settings(BaseSettings):
     fetch_max_wire_bytes: int = Field(default=10 * 2**20, gt=0)
     fetch_max_decoded_bytes: int = Field(default=20 * 2**20, gt=0)
 
+    # rendering
+    render: bool = False
+    """Whether jobs may ask for a browser; needs the extra `render`, Chromium and a worker of the queue `render`."""
+    chromium_path: Path | None = None
+    """The browser; one that is found on PATH when unset."""
+    chromium_sandbox: bool = Field(default_factory=lambda: os.geteuid() != 0)
+    """Whether Chromium isolates its own processes; root cannot have it."""
+    render_timeout_s: float = Field(default=45.0, gt=0, le=55)
+    render_max_wire_bytes: int = Field(default=50 * 2**20, gt=0)
+    """Of all that one page loads."""
+    render_max_requests: int = Field(default=500, ge=1)
+    render_max_memory_bytes: int = Field(default=2 * 2**30, gt=0)
+    """Of all processes of one page's browser."""
+
     # copies of fetched pages
     cache_max_bytes: int = Field(default=2**30, ge=0)
     """How much of them is kept for each tenant, without compression; 0 for none."""

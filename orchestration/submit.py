@@ -109,6 +109,10 @@ class Desk:
     def pipeline(self, submission: Submission) -> Pipeline:
         """What a job of this kind runs through. Raises `Refused`, also for options that are not on offer."""
         self.offer.check(submission.options)
+        chosen = self._chosen(submission)
+        return self.catalog.rendering(chosen) if submission.options.render else chosen
+
+    def _chosen(self, submission: Submission) -> Pipeline:
         if submission.stages is not None:
             return self.catalog.custom(submission.stages)
         return self.catalog.pipeline(submission.pipeline or DEFAULT_PIPELINE)

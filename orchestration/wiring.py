@@ -23,6 +23,7 @@ from orchestration.operating import QueueDesk
 from orchestration.outbound.breakers import CircuitBreakers
 from orchestration.outbound.breakers_fallback import states_at
 from orchestration.outbound.breakers_overview import BreakerDesk
+from orchestration.outbound.browser_found import browser_of
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
 from orchestration.outbound.llm import OpenAiChat
@@ -62,7 +63,7 @@ from pipeline.composition import Catalog
 from pipeline.errors import NoCatalog
 from pipeline.offer import Offer
 from pipeline.ports import Outbound, Retention
-from stages.contract import Http
+from stages.contract import Browser, Http
 
 PARSING_MODULES = ("stages.extraction.article", "stages.extraction.plain")
 """Imported once by the process that parsing children are forked from."""
@@ -84,6 +85,12 @@ def load_catalog(path: str) -> Catalog:
     return catalog
 
 
+def catalog_of(settings: Settings) -> Catalog:
+    """What this deployment offers. Raises `NoCatalog`."""
+    catalog = load_catalog(settings.catalog)
+    return catalog if settings.render else catalog.without_render()
+
+
 class Wiring:
     """The services of one process, each made at its first use and so never inherited through a fork."""
 
@@ -99,7 +106,7 @@ class Wiring:
 
     @cached_property
     def catalog(self) -> Catalog:
-        return load_catalog(self.settings.catalog)
+        return catalog_of(self.settings)
 
     @cached_property
     def records(self) -> SqlRecords:
@@ -300,7 +307,12 @@ class Wiring:
 
     def _outbound(self) -> Outbound:
         http = self._http()
-        return Outbound(http=http, pages=self._pages(http), llm=self._llm_desk(), isolate=self.isolation)
+        return Outbound(
+            http=http, pages=self._pages(http), browser=self._browser(), llm=self._llm_desk(), isolate=self.isolation
+        )
+
+    def _browser(self) -> Browser | None:
+        return browser_of(self.settings) if self.settings.render else None
 
     def _pages(self, http: Http) -> PageCache:
         if not self.settings.cache_max_bytes:

@@ -198,6 +198,7 @@ def _tools(stage: AnyStage, grant: Grant, services: Services, token: CancelToken
     return Tools(
         http=services.outbound.http,
         pages=services.outbound.pages.pages(PageWish.of(grant)),
+        browser=services.outbound.browser,
         llm=None if models is None else models.on_behalf_of(caller),
         isolate=services.outbound.isolate,
         clock=services.clock,

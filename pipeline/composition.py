@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
-from pipeline.errors import MisorderedStages, UnknownPipeline, UnknownStage
+from pipeline.errors import MisorderedStages, RenderUnavailable, UnknownPipeline, UnknownStage
 from stages.contract import Document, Payload, Source, Stage
 
 Out_co = TypeVar("Out_co", bound=Payload, covariant=True)
@@ -66,9 +66,23 @@ def named(name: str, joined: Joined[Document]) -> Pipeline:
 class Catalog:
     """All pipelines a deployment knows, and through them all stages."""
 
-    def __init__(self, pipelines: Iterable[Pipeline]) -> None:
+    def __init__(self, pipelines: Iterable[Pipeline], *, render: AnyStage | None = None) -> None:
+        """`render` stands first in the pipelines of jobs that ask for a browser; None where there is none."""
         self.pipelines = {pipeline.name: pipeline for pipeline in pipelines}
         self.stages = {stage.name: stage for pipeline in self.pipelines.values() for stage in pipeline.stages}
+        self.render = render
+        if render is not None:
+            self.stages[render.name] = render
+
+    def without_render(self) -> "Catalog":
+        """The same for a deployment without a browser: no stage that nobody would serve."""
+        return Catalog(self.pipelines.values())
+
+    def rendering(self, pipeline: Pipeline) -> Pipeline:
+        """The same with a browser as its first stage. Raises `RenderUnavailable` or `MisorderedStages`."""
+        if self.render is None:
+            raise RenderUnavailable
+        return Pipeline(pipeline.name, _ordered((self.render, *pipeline.stages[1:])))
 
     def pipeline(self, name: str) -> Pipeline:
         """Look a pipeline up; raises `UnknownPipeline`."""

@@ -9,6 +9,7 @@ PipelineError
 │   ├── NoLanguageModel
 │   ├── ModelNotAllowed
 │   ├── PromptNotAllowed
+│   ├── RenderUnavailable
 │   └── IdempotencyKeyReused
 ├── AlreadyAnswered       the request came before, with the same key; its job is named
 ├── JobNotFound           no such job for this tenant
@@ -29,6 +30,7 @@ PipelineError
 ├── PayloadLost           a stored payload cannot be used
 │   ├── PayloadMissing
 │   └── PayloadCorrupt
+├── NoBrowser             pages are to be rendered, and there is nothing to do it with
 ├── NoCatalog             the setting that names the pipelines does not lead to any
 ├── IllegalTransition     a defect: a state change that the table in `pipeline.job` forbids
 └── MachineryFailed       a part of the installation is down; the work waits, nothing is held against the job
@@ -102,6 +104,18 @@ class PromptNotAllowed(Refused):
     """The operator does not allow this prompt, or none of clients."""
 
     code = "prompt_not_allowed"
+
+
+class RenderUnavailable(Refused):
+    """The job asks for a browser, and this deployment has none."""
+
+    code = "render_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "pages are not rendered here: an operator has to install penstock[render] and Chromium, to set "
+            "PENSTOCK_RENDER=true, and to run a worker of the queue render"
+        )
 
 
 class IdempotencyKeyReused(Refused):
@@ -278,6 +292,10 @@ class PayloadCorrupt(PayloadLost):
     """The object does not match its recorded hash or size."""
 
     code = "payload_corrupt"
+
+
+class NoBrowser(PipelineError):
+    """Pages are to be rendered, and there is nothing to do it with."""
 
 
 class NoCatalog(PipelineError):

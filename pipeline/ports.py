@@ -17,7 +17,7 @@ from pipeline.queues import QueueRecords
 from pipeline.runs import NewRun, RunSummary
 from pipeline.shares import ShareRecords
 from pipeline.spending import Caller, Spending, SpendingRecords, Spent
-from stages.contract import CancelToken, Http, Isolate, Llm
+from stages.contract import Browser, CancelToken, Http, Isolate, Llm
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,5 +394,6 @@ class Outbound:
 
     http: Http
     pages: PageCache
+    browser: Browser | None
     llm: LanguageModels | None
     isolate: Isolate

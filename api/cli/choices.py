@@ -29,4 +29,5 @@ ExpiresAt = Annotated[str | None, typer.Option(metavar="MOMENT", help="It fails 
 MaxAge = Annotated[
     float | None, typer.Option(min=0, metavar="SECONDS", help="How old a stored copy of the page may be; 0 for none.")
 ]
+Render = Annotated[bool, typer.Option("--render", help="Load the page in a browser that runs its scripts.")]
 MaxAttempts = Annotated[int | None, typer.Option(min=1, help="At each stage, instead of what the stage declares.")]

@@ -15,6 +15,7 @@ from api.cli.choices import (
     NotBefore,
     ProcessingChoice,
     Quick,
+    Render,
     Tags,
 )
 from api.cli.guard import guarded
@@ -54,6 +55,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     expires_at: ExpiresAt = None,
     max_attempts: MaxAttempts = None,
     max_age: MaxAge = None,
+    render: Render = False,
     reuse: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Take a job that has done the same this lately instead.")
     ] = None,
@@ -73,7 +75,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         stages=tuple(stages.split(",")) if stages else None,
         processing=processing.value,
         lane=lane,
-        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age),
+        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render),
         reuse_s=reuse,
     )
     guarded(lambda: submit_jobs(api_url, order, wait=wait, as_json=json))

@@ -22,6 +22,7 @@ class Terms:
     expires_at: str | None = None
     max_attempts: int | None = None
     max_age_s: float | None = None
+    render: bool = False
 
     def fields(self) -> JobFields:
         """The fields of a job that were given. Ends the program for what is no moment and no pair."""
@@ -36,11 +37,16 @@ class Terms:
             fields["not_before"] = moment_of("--not-before", self.not_before)
         if self.expires_at is not None:
             fields["expires_at"] = moment_of("--expires-at", self.expires_at)
+        self._add_work(fields)
+        return fields
+
+    def _add_work(self, fields: JobFields) -> None:
         if self.max_attempts is not None:
             fields["max_attempts"] = self.max_attempts
         if self.max_age_s is not None:
             fields["max_age_s"] = self.max_age_s
-        return fields
+        if self.render:
+            fields["render"] = True
 
 
 def refuse(reason: str) -> typer.Exit:

@@ -47,6 +47,8 @@ class JobOptions(TypedDict, total=False):
     """A JSON Schema: the answer is data that fits it."""
     max_age_s: float
     """How old a stored copy of the page may be; 0 to ask its host anyway."""
+    render: bool
+    """Whether to load the page in a browser that runs its scripts."""
     lane: Lane | str
     tags: Iterable[str]
     metadata: Mapping[str, str]

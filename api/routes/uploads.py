@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Self
 
 from fastapi import APIRouter, Request, Response, status
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -43,6 +44,12 @@ class UploadOptions(JobOptions):
     """How the job of a file is to be done."""
 
     dedupe: Reuse = None
+
+    @model_validator(mode="after")
+    def _no_browser(self) -> Self:
+        if self.render:
+            raise ValueError("render needs a url")
+        return self
 
 
 class Uploaded(BaseModel):

@@ -16,10 +16,11 @@ from orchestration.embedded import server
 from orchestration.embedded.children import Program, fork, has_exited
 from orchestration.embedded.datadir import DataDir, StackNote
 from orchestration.embedded.lifeline import Lifeline
+from orchestration.outbound.browser_found import require_browser
 from orchestration.roles import run_keeper, run_webhooks, run_worker
 from orchestration.settings import Settings
 from orchestration.storage.migrate import migrate
-from orchestration.wiring import Wiring, load_catalog
+from orchestration.wiring import Wiring, catalog_of
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,9 @@ class Stack:
             log.info("resuming %d interrupted stages", resumed)
 
     def _programs(self) -> list[Program]:
-        catalog = load_catalog(self._settings.catalog)
+        catalog = catalog_of(self._settings)
+        if self._settings.render:
+            require_browser(self._settings)
         workers = [Program(f"worker-{stage}", partial(run_worker, self._settings, stage)) for stage in catalog.stages]
         others = [
             Program("keeper", partial(run_keeper, self._settings)),

@@ -19,6 +19,7 @@ from stages.contract.nouns import (
 from stages.contract.options import Length, Options, Processing
 from stages.contract.retry import RetryPolicy
 from stages.contract.tools import (
+    Browser,
     CancelToken,
     Clock,
     Completion,
@@ -42,6 +43,7 @@ __all__ = [
     "Analysis",
     "Article",
     "Awaited",
+    "Browser",
     "CacheUse",
     "CancelToken",
     "Cancelled",

@@ -56,6 +56,13 @@ CODES: dict[str, Code] = {
     "unsupported_media_type": Code("The content is neither HTML nor text."),
     "undecodable": Code("The bytes are not text in any encoding that could be found."),
     "empty_body": Code("There is no content: the page or the submitted text is empty."),
+    # render
+    "render_unavailable": Code(
+        "Pages are not rendered here; an operator has to install penstock[render] and Chromium, and to allow it.", True
+    ),
+    "render_timeout": Code("The page's scripts did not come to an end in time; its browser was stopped.", True),
+    "render_memory": Code("The page took more memory in the browser than the limit; it was stopped."),
+    "render_crashed": Code("The browser died on this page.", True),
     # extract
     "no_article": Code("No article was found: the page has no running text."),
     "parse_failed": Code("The page could not be parsed."),

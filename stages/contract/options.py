@@ -56,6 +56,8 @@ class Options(BaseModel):
         description="How old a stored copy of the page may be, in seconds; 0 to ask its host anyway.",
     )
 
+    render: bool = Field(default=False, description="Whether to load the page in a browser that runs its scripts.")
+
     @property
     def need_model(self) -> tuple[str, ...]:
         """The names of those that are given and that only a language model can follow."""

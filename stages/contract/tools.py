@@ -126,6 +126,16 @@ class Pages(Protocol):
         """
 
 
+class Browser(Protocol):
+    """A browser whose every connection is held to the same rules as `Http`."""
+
+    def render(self, url: str, scope: Scope) -> Fetched:
+        """Load a page and let its scripts run. The body is the document as they left it, as UTF-8.
+
+        Raises `StageError` with one of the fetch or render codes. HTTP error statuses are answers, not errors.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message of a chat."""
@@ -239,6 +249,8 @@ class Tools:
 
     http: Http
     pages: Pages
+    browser: Browser | None
+    """None where pages are not rendered."""
     llm: Llm | None
     """None where no language model is configured; stages then use their offline default."""
     isolate: Isolate

@@ -209,3 +209,20 @@ def test_no_body_is_a_defect(api: Api, body: dict[str, Any]) -> None:
     assert answer.status_code in (202, 422), answer.text
     if answer.status_code == 422:
         problem_of(answer)
+
+
+def test_without_a_browser_a_job_that_asks_for_one_is_refused(api: Api) -> None:
+    answer = api.client.post("/v1/jobs", json={"url": URL, "render": True})
+    problem = problem_of(answer)
+    assert (answer.status_code, problem["code"]) == (422, "render_unavailable")
+    assert "penstock[render]" in problem["detail"]
+    assert api.records.log == []
+
+
+def test_a_job_may_ask_for_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api(monkeypatch, render=True)
+    accepted = api.client.post("/v1/jobs", json={"url": URL, "render": True, "pipeline": "extract"}).json()
+    view = api.client.get(accepted["url"]).json()
+    assert [stage["name"] for stage in view["stages"]] == ["render", "extract", "store"]
+    content = api.client.post("/v1/jobs", json={"html": "<p>x", "render": True})
+    assert "render needs a url" in problem_of(content)["detail"]

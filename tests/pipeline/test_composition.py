@@ -4,11 +4,12 @@ import pytest
 
 from pipeline.composition import CUSTOM, MAX_STAGES, Catalog, begin, named
 from pipeline.definition import CATALOG, DEFAULT_PIPELINE
-from pipeline.errors import MisorderedStages, Refused, UnknownPipeline, UnknownStage
+from pipeline.errors import MisorderedStages, Refused, RenderUnavailable, UnknownPipeline, UnknownStage
 from stages.analyze import analyze
 from stages.contract import Article, Document, Source, Tools, stage
 from stages.extract import extract
 from stages.fetch import fetch
+from stages.render import render
 from stages.store import store
 from stages.summarize import summarize
 from tests.support.catalogs import FIVE, five_stages, translate
@@ -21,7 +22,7 @@ def test_the_pipelines_on_offer() -> None:
         "extract": ("fetch", "extract", "store"),
     }
     assert DEFAULT_PIPELINE in CATALOG.pipelines
-    assert set(CATALOG.stages.values()) == {fetch, extract, summarize, analyze, store}
+    assert set(CATALOG.stages.values()) == {fetch, render, extract, summarize, analyze, store}
 
 
 def test_a_stage_of_ones_own_fits_anywhere() -> None:
@@ -104,3 +105,20 @@ def test_a_stage_may_take_one_of_several_nouns() -> None:
     assert begin(either).then(either).then(store).stages == (either, either, store)
     with pytest.raises(MisorderedStages, match='"either" takes Source or Article, but "fetch"'):
         begin(fetch).then(either)  # type: ignore[arg-type]
+
+
+def test_a_browser_stands_first_where_a_job_asks_for_it() -> None:
+    rendered = CATALOG.rendering(CATALOG.pipeline("extract"))
+    assert (rendered.name, rendered.stage_names) == ("extract", ("render", "extract", "store"))
+    assert CATALOG.rendering(rendered).stage_names == rendered.stage_names
+    assert "render" in CATALOG.stages
+
+
+def test_without_a_browser_nothing_is_rendered() -> None:
+    bare = CATALOG.without_render()
+    assert "render" not in bare.stages
+    assert bare.pipelines == CATALOG.pipelines
+    with pytest.raises(RenderUnavailable, match=r"penstock\[render\]"):
+        bare.rendering(bare.pipeline("extract"))
+    with pytest.raises(UnknownStage):
+        bare.custom(["render", "extract", "store"])

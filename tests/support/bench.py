@@ -65,7 +65,7 @@ class Bench:
             leases=self.leases,
             breakers=self.breakers,
             announcer=self.announcer,
-            outbound=Outbound(self.http, DirectPages(self.http), llm=None, isolate=InlineIsolate()),
+            outbound=Outbound(self.http, DirectPages(self.http), browser=None, llm=None, isolate=InlineIsolate()),
             clock=self.clock,
             random=self.random,
         )

@@ -116,6 +116,7 @@ def make_tools(**overrides: Any) -> Tools:
     tools = Tools(
         http=http,
         pages=DirectPages(http),
+        browser=None,
         llm=None,
         isolate=InlineIsolate(),
         clock=clock,
