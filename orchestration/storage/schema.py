@@ -16,17 +16,16 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
-from orchestration.storage import schema_base, schema_pages, schema_spending
+from orchestration.storage import schema_base, schema_pages, schema_spending, schema_webhooks
+from orchestration.storage.schema_base import partial_index
 from orchestration.storage.types import DOCUMENT, JOB_ID, UtcDateTime, in_code_order, state_of
 from pipeline.bulk import BulkOutcome, BulkVerb
 from pipeline.job import JobState, Lane, StageState
 from pipeline.runs import RunOrigin
 from pipeline.schedules import CatchUp
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
-from pipeline.webhooks import DeliveryState
 
 REVISION = "0017"
 """The migration that makes this schema."""
@@ -38,6 +37,8 @@ page_flights = schema_pages.page_flights
 answers = schema_spending.answers
 budget_limits = schema_spending.budget_limits
 budget_uses = schema_spending.budget_uses
+webhooks = schema_webhooks.webhooks
+deliveries = schema_webhooks.deliveries
 
 jobs = Table(
     "job",
@@ -267,48 +268,6 @@ held_jobs = Table(
     ForeignKeyConstraint(["batch_id"], ["batch.id"], ondelete="CASCADE"),
 )
 
-webhooks = Table(
-    "webhook",
-    metadata,
-    Column("id", JOB_ID, nullable=False),
-    Column("tenant_id", String(64), nullable=False),
-    Column("url", Text, nullable=False),
-    Column("events", DOCUMENT, nullable=False),
-    Column("description", Text),
-    Column("enabled", Boolean, nullable=False),
-    Column("disabled_reason", String(16)),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("sealed", Text, nullable=False),
-    Column("previous_sealed", Text),
-    Column("previous_until", UtcDateTime),
-    Column("failures", Integer, nullable=False),
-    Column("failing_since", UtcDateTime),
-    Column("paused_until", Double, nullable=False),
-    PrimaryKeyConstraint("id"),
-)
-
-deliveries = Table(
-    "webhook_delivery",
-    metadata,
-    Column("id", JOB_ID, nullable=False),
-    Column("webhook_id", JOB_ID, nullable=False),
-    Column("tenant_id", String(64), nullable=False),
-    Column("event", String(32), nullable=False),
-    # Of a test there are none.
-    Column("job_id", JOB_ID),
-    Column("run", Integer),
-    Column("state", state_of(DeliveryState), nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("due_at", Double, nullable=False),
-    Column("lease_until", Double),
-    Column("tries", DOCUMENT, nullable=False),
-    PrimaryKeyConstraint("id"),
-    ForeignKeyConstraint(["webhook_id"], ["webhook.id"], ondelete="CASCADE"),
-    ForeignKeyConstraint(["job_id"], ["job.id"], ondelete="CASCADE"),
-)
-
 schedules = Table(
     "schedule",
     metadata,
@@ -350,24 +309,19 @@ firings = Table(
 )
 
 
-def _partial(name: str, table: Table, condition: str, *columns: str) -> Index:
-    where = text(condition)
-    return Index(name, *(table.c[column] for column in columns), sqlite_where=where, postgresql_where=where)
-
-
 Index("ix_job_tenant", jobs.c.tenant_id, jobs.c.id)
 Index("ix_job_tenant_state", jobs.c.tenant_id, jobs.c.state, jobs.c.id)
 Index("ix_job_tenant_pipeline", jobs.c.tenant_id, jobs.c.pipeline, jobs.c.id)
 Index("ix_job_tenant_lane", jobs.c.tenant_id, jobs.c.lane, jobs.c.id)
 Index("ix_job_tag_job", job_tags.c.job_id)
 Index("ix_idempotency_key_used", keys.c.used_at, keys.c.tenant_id)
-_partial("ix_job_unfinished", jobs, "state IN ('queued', 'running')", "deadline_at", "tenant_id")
-_partial("ix_job_error", jobs, "error_code IS NOT NULL", "tenant_id", "error_code", "id")
-_partial("ix_job_host", jobs, "host IS NOT NULL", "tenant_id", "host", "id")
-_partial("ix_job_url", jobs, "url IS NOT NULL", "tenant_id", "url", "id")
-_partial("ix_job_finished", jobs, "finished_at IS NOT NULL", "state", "finished_at")
+partial_index("ix_job_unfinished", jobs, "state IN ('queued', 'running')", "deadline_at", "tenant_id")
+partial_index("ix_job_error", jobs, "error_code IS NOT NULL", "tenant_id", "error_code", "id")
+partial_index("ix_job_host", jobs, "host IS NOT NULL", "tenant_id", "host", "id")
+partial_index("ix_job_url", jobs, "url IS NOT NULL", "tenant_id", "url", "id")
+partial_index("ix_job_finished", jobs, "finished_at IS NOT NULL", "state", "finished_at")
 # All that is compared, though constant: SQLite takes the index of which it can use most columns.
-_partial(
+partial_index(
     "ix_job_unforgotten",
     jobs,
     "state = 'succeeded' AND forgotten_at IS NULL",
@@ -376,13 +330,15 @@ _partial(
     "finished_at",
 )
 # Where an unfinished job is, or a failed one failed.
-_partial("ix_stage_place", stages, "state IN ('ready', 'running', 'split', 'failed')", "tenant_id", "stage", "job_id")
-_partial("ix_stage_ready", stages, "state = 'ready'", "not_before", "tenant_id")
-_partial("ix_stage_launched", stages, "state IN ('ready', 'running')", "tenant_id", "not_before")
-_partial("ix_stage_running", stages, "state = 'running'", "lease_until", "tenant_id")
-_partial("ix_job_batch", jobs, "batch_id IS NOT NULL", "tenant_id", "batch_id", "id")
-_partial("ix_job_batch_state", jobs, "batch_id IS NOT NULL", "tenant_id", "batch_id", "state", "id")
-_partial(
+partial_index(
+    "ix_stage_place", stages, "state IN ('ready', 'running', 'split', 'failed')", "tenant_id", "stage", "job_id"
+)
+partial_index("ix_stage_ready", stages, "state = 'ready'", "not_before", "tenant_id")
+partial_index("ix_stage_launched", stages, "state IN ('ready', 'running')", "tenant_id", "not_before")
+partial_index("ix_stage_running", stages, "state = 'running'", "lease_until", "tenant_id")
+partial_index("ix_job_batch", jobs, "batch_id IS NOT NULL", "tenant_id", "batch_id", "id")
+partial_index("ix_job_batch_state", jobs, "batch_id IS NOT NULL", "tenant_id", "batch_id", "state", "id")
+partial_index(
     "ix_job_likeness",
     jobs,
     "state = 'succeeded' AND likeness IS NOT NULL",
@@ -399,15 +355,9 @@ Index(
     held_jobs.c.not_before,
     held_jobs.c.job_id,
 )
-_partial("ix_held_job_batch", held_jobs, "batch_id IS NOT NULL", "batch_id", "not_before", "job_id")
-_partial("ix_bulk_item_waiting", bulk_items, "outcome IS NULL", "action_id", "job_id")
-Index("ix_webhook_tenant", webhooks.c.tenant_id, webhooks.c.id)
-# In this order it also finds the deliveries of a job that is erased.
-Index("ix_webhook_delivery_run", deliveries.c.job_id, deliveries.c.run, deliveries.c.webhook_id, unique=True)
-Index("ix_webhook_delivery_webhook", deliveries.c.webhook_id, deliveries.c.id)
-Index("ix_webhook_delivery_created", deliveries.c.created_at)
-_partial("ix_webhook_delivery_pending", deliveries, "state = 'pending'", "webhook_id", "due_at")
+partial_index("ix_held_job_batch", held_jobs, "batch_id IS NOT NULL", "batch_id", "not_before", "job_id")
+partial_index("ix_bulk_item_waiting", bulk_items, "outcome IS NULL", "action_id", "job_id")
 Index("ix_schedule_tenant", schedules.c.tenant_id, schedules.c.id)
-_partial("ix_schedule_due", schedules, "next_at IS NOT NULL", "next_at")
+partial_index("ix_schedule_due", schedules, "next_at IS NOT NULL", "next_at")
 Index("ix_schedule_firing_schedule", firings.c.schedule_id, firings.c.id)
 Index("ix_schedule_firing_fired", firings.c.fired_at)

@@ -1,6 +1,6 @@
 """What the tables of `schema` and of the modules beside it are kept in."""
 
-from sqlalchemy import MetaData
+from sqlalchemy import Index, MetaData, Table, text
 
 metadata = MetaData(
     naming_convention={
@@ -9,3 +9,9 @@ metadata = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_name)s",
     }
 )
+
+
+def partial_index(name: str, table: Table, condition: str, *columns: str) -> Index:
+    """An index of the rows for which a condition holds, on both kinds of database."""
+    where = text(condition)
+    return Index(name, *(table.c[column] for column in columns), sqlite_where=where, postgresql_where=where)
