@@ -102,8 +102,30 @@ class KeyRing:
     def read(self, text: str) -> None:
         """Look a key up. Raises `RecordsUnavailable`."""
         prefix = prefix_of(text)
-        if prefix is None:
-            return
+        if prefix is not None:
+            self._read(prefix)
+
+    def is_to_look_again(self, key: ApiKey) -> bool:
+        """Whether one who was let in with this key some time ago is to call `look_again` now.
+
+        Says so to one of all who ask in `KNOWN_FOR_S`.
+        """
+        known, now_s = self._known.get(key.prefix), self._clock.monotonic()
+        if known is not None and now_s - known.read_at_s < KNOWN_FOR_S:
+            return False
+        self._known[key.prefix] = _Known(key if known is None else known.key, now_s)
+        return True
+
+    def look_again(self, key: ApiKey) -> None:
+        """Look up a key that was valid. Raises `RecordsUnavailable`."""
+        self._read(key.prefix)
+
+    def has_ended(self, key: ApiKey) -> bool:
+        """Whether a key that was valid is so no more."""
+        known = self._known.get(key.prefix)
+        return known is None or known.key.id != key.id or known.key.state(self._clock.now()) is not KeyState.VALID
+
+    def _read(self, prefix: str) -> None:
         # Before the records are read: it counts from the oldest moment that the answer can be from.
         read_at_s = self._clock.monotonic()
         key = self._records.key(prefix)
