@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from api import errors, openapi, repeats
 from api.auth import Gate
 from api.body_limit import BodyLimit
+from api.request_quota import RequestQuota
 from api.routes import (
     artifacts,
     batches,
@@ -74,6 +75,7 @@ def create_app(wiring: Wiring) -> FastAPI:
     app.state.hub = wiring.hub()
     # The last one is the first to see a request.
     app.add_middleware(BodyLimit, max_bytes=wiring.settings.api_max_body_bytes)
+    app.add_middleware(RequestQuota, book=wiring.quotas, counter=wiring.request_counter)
     app.add_middleware(Gate, ring=wiring.key_ring, settings=wiring.settings)
     app.add_middleware(SecurityHeaders)
     errors.install(app)

@@ -26,6 +26,7 @@ from pipeline.errors import (
     MachineryFailed,
     NoSecretKey,
     PayloadLost,
+    QuotaExceeded,
     Refused,
     ScheduleNotFound,
     WebhookDisabled,
@@ -152,6 +153,7 @@ def install(app: FastAPI) -> None:
         JobFinished: _conflict,
         JobUnfinished: _unfinished,
         BatchReceiving: _unfinished,
+        QuotaExceeded: _over_quota,
         BatchCancelled: _conflict,
         InputExpired: _expired,
         WebhookDisabled: _conflict,
@@ -229,6 +231,16 @@ async def _conflict(_request: Request, error: JobFinished | BatchCancelled | Con
 
 async def _unfinished(_request: Request, error: JobUnfinished | BatchReceiving) -> JSONResponse:
     return problem(409, error.code, str(error), headers={"Retry-After": str(UNFINISHED_RETRY_AFTER_S)})
+
+
+async def _over_quota(_request: Request, error: QuotaExceeded) -> JSONResponse:
+    return over_quota(error)
+
+
+def over_quota(error: QuotaExceeded) -> JSONResponse:
+    """The answer to one who has used what it may."""
+    detail = f"{str(error).capitalize()}; try again in {error.retry_after_s} s."
+    return problem(429, error.code, detail, headers={"Retry-After": str(error.retry_after_s)})
 
 
 async def _expired(_request: Request, error: InputExpired) -> JSONResponse:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from orchestration.submit import Desk, Submission
+from orchestration.submit import Desk, Submission, erase_objects
 from pipeline import events
 from pipeline.batches import (
     MAX_ITEMS,
@@ -118,7 +118,10 @@ class Receiver:
         first = max(self._seen, self._known.received)
         unknown = list(self._unknown(items))
         if self._known.sealed_at is None and (unknown or is_last):
-            self._desk.records.accept_many(self._known, self._chunk(first, unknown, is_last=is_last))
+            chunk = self._chunk(first, unknown, is_last=is_last)
+            jobs, tenant_id = self._desk.jobs, self._known.tenant_id
+            for job_id in self._desk.records.accept_many(self._known, chunk, jobs.allowed(tenant_id)):
+                erase_objects(jobs.payloads, tenant_id, job_id)
 
     def finish(self, items: Sequence[Item] = ()) -> Batch:
         """Record the last items and return the batch. Raises as `take`."""

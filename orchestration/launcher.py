@@ -30,7 +30,8 @@ LAUNCHES_PER_TURN = 100
 PUBLISHERS = 8
 """Threads that wait for the broker side by side."""
 RATE_OVER_S = 2.0
-WORKERS_KNOWN_FOR_S = 1.0
+KNOWN_FOR_S = 1.0
+"""What workers and weights there are."""
 
 
 class Rates:
@@ -68,6 +69,7 @@ class Launcher:
         self._rates = Rates()
         self._served: dict[Flow, int] = {}
         self._concurrency: Mapping[str, int] = {}
+        self._weights: Mapping[str, int] = {}
         self._looked_at_s: float | None = None
         self._pool = ThreadPoolExecutor(PUBLISHERS, "publisher")
 
@@ -83,7 +85,9 @@ class Launcher:
         flows = self._records.flows()
         if not flows:
             return 0
-        chosen = turns(flows, self._records.loads(), self._limits(), most=LAUNCHES_PER_TURN, served=self._served)
+        limits = self._limits()
+        loads = self._records.loads()
+        chosen = turns(flows, loads, limits, most=LAUNCHES_PER_TURN, served=self._served, weights=self._weights)
         if not chosen:
             return 0
         admitted = self._records.admit(Counter(chosen))
@@ -107,8 +111,9 @@ class Launcher:
 
     def _limits(self) -> Mapping[tuple[Lane, str], int]:
         now_s = self._clock.monotonic()
-        if self._looked_at_s is None or now_s - self._looked_at_s >= WORKERS_KNOWN_FOR_S:
+        if self._looked_at_s is None or now_s - self._looked_at_s >= KNOWN_FOR_S:
             self._concurrency, self._looked_at_s = self._at_once(), now_s
+            self._weights = {tenant.id: tenant.weight for tenant in self._records.tenants()}
         rates = self._rates.per_s(now_s)
         return {
             (lane, stage): waiting_limit(concurrency, rates.get(lane, 0.0))

@@ -1,5 +1,6 @@
 """Running a finished job again: where it stopped, or from a stage that is asked for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -14,6 +15,7 @@ from pipeline.job import Job, Lane, StageState
 from pipeline.offer import Offer
 from pipeline.ports import Records
 from pipeline.runs import NewRun
+from pipeline.tenants import Allowance, unlimited
 from stages.contract import Clock, Options
 
 
@@ -27,12 +29,14 @@ class Reruns:
     clock: Clock
     job_deadline_s: float
     offer: Offer = field(default_factory=Offer)
+    allowed: Callable[[str], Allowance] = unlimited
+    """What a tenant may have; raises `RecordsUnavailable`."""
 
     def retry(self, tenant_id: str, job_id: str, key: IdempotencyKey | None = None) -> Job:
         """Continue a failed or cancelled job at the stage where it stopped.
 
-        Raises `JobNotFound`, `JobUnfinished`, `JobFinished` when it succeeded, or `InputExpired`; if the request's key
-        was used before, `AlreadyAnswered` or `IdempotencyKeyReused`.
+        Raises `JobNotFound`, `JobUnfinished`, `JobFinished` when it succeeded, `InputExpired` or `QuotaExceeded`;
+        if the request's key was used before, `AlreadyAnswered` or `IdempotencyKeyReused`.
         """
         return self._open(tenant_id, job_id, self.new_run(None, None), key)
 
@@ -60,7 +64,7 @@ class Reruns:
         return NewRun(from_stage, options, deadline_at=deadline_at, at=now, lane=lane)
 
     def _open(self, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None) -> Job:
-        job = self.records.open_run(tenant_id, job_id, new, key)
+        job = self.records.open_run(tenant_id, job_id, new, key, self.allowed(tenant_id))
         if is_held(job) or launch_or_leave(self.app, self.records, first_of(job), job.stage_names, job.lane):
             self.announcer.announce(events.queued(job))
         return job

@@ -14,7 +14,14 @@ from orchestration.orders import Order, order_from
 from orchestration.submit import Desk, erase_objects
 from pipeline import events
 from pipeline.batches import NOTHING_READ, NewBatch
-from pipeline.errors import InvalidSchedule, MachineryFailed, PayloadsUnavailable, Refused, ScheduleNotFound
+from pipeline.errors import (
+    InvalidSchedule,
+    MachineryFailed,
+    PayloadsUnavailable,
+    QuotaExceeded,
+    Refused,
+    ScheduleNotFound,
+)
 from pipeline.ids import uuid7
 from pipeline.job import NewJob
 from pipeline.schedules import (
@@ -55,7 +62,14 @@ class Firer:
         now = self.jobs.clock.now()
         submitted, error = self._made(schedule, now)
         firing = self._firing(schedule, due_at, now, submitted, error)
-        if not self._is_recorded(schedule, firing, submitted, next_at):
+        try:
+            is_recorded = self._is_recorded(schedule, firing, submitted, next_at)
+        except QuotaExceeded as refused:
+            self._erase(submitted)
+            submitted = None
+            firing = self._firing(schedule, due_at, now, None, FiringError(refused.code, str(refused)))
+            is_recorded = self._is_recorded(schedule, firing, None, next_at)
+        if not is_recorded:
             return None
         if isinstance(submitted, NewJob):
             self.jobs.announcer.announce(events.queued(submitted))
@@ -104,11 +118,15 @@ class Firer:
     def _is_recorded(
         self, schedule: JobSchedule, firing: Firing, submitted: Submitted, next_at: datetime | None
     ) -> bool:
-        is_recorded = self.records.fire(schedule, firing, submitted, next_at)
+        allowed = self.jobs.allowed(schedule.tenant_id)
+        is_recorded = self.records.fire(schedule, firing, submitted, next_at, allowed)
         if not is_recorded:
-            for job in _jobs_of(submitted):
-                erase_objects(self.jobs.payloads, job.tenant_id, job.id)
+            self._erase(submitted)
         return is_recorded
+
+    def _erase(self, submitted: Submitted) -> None:
+        for job in _jobs_of(submitted):
+            erase_objects(self.jobs.payloads, job.tenant_id, job.id)
 
     def _new_id(self, at: datetime) -> str:
         return str(uuid7(at, self.jobs.random))

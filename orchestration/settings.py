@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orchestration.outbound.prices import Prices, parse_prices
 from pipeline.budgets import Limits, micros_of
+from pipeline.tenants import Quotas
 
 MAX_MONEY = 10**9
 MAX_SOCKET_PATH = 100
@@ -160,6 +161,14 @@ class Settings(BaseSettings):
     api_auth: Literal["auto", "required", "off"] = "auto"
     """Whether requests need a key; `auto`: unless the API can be reached from this machine only."""
 
+    # quotas
+    quota_requests_per_minute: int | None = Field(default=None, ge=1)
+    """Requests to the API that a tenant may send; no limit when unset. These three can be set for one tenant alone."""
+    quota_jobs_in_flight: int | None = Field(default=None, ge=1)
+    """Jobs of a tenant that may be unended."""
+    quota_bytes_per_day: int | None = Field(default=None, ge=1)
+    """Content that a tenant may submit from midnight to midnight, UTC."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("llm_prices", mode="before")
@@ -224,6 +233,11 @@ class Settings(BaseSettings):
             return inside
         name = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"penstock-{os.getuid()}-{name}" / "valkey.sock"
+
+    @property
+    def quotas(self) -> Quotas:
+        """Of tenants for which nothing else was set."""
+        return Quotas(self.quota_requests_per_minute, self.quota_jobs_in_flight, self.quota_bytes_per_day)
 
     @property
     def api_is_local(self) -> bool:

@@ -1,7 +1,7 @@
 """From request to running job: accept, then launch after the commit, or later in turn. Cancel, discard, purge."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -14,7 +14,7 @@ from orchestration.launch import launch_or_leave
 from pipeline import events
 from pipeline.composition import Catalog, Pipeline
 from pipeline.definition import DEFAULT_PIPELINE
-from pipeline.errors import AlreadyAnswered, IdempotencyKeyReused, PayloadsUnavailable
+from pipeline.errors import AlreadyAnswered, IdempotencyKeyReused, PayloadsUnavailable, QuotaExceeded
 from pipeline.events import Announcer
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, StageKey, uuid7
@@ -23,6 +23,7 @@ from pipeline.likeness import likeness
 from pipeline.offer import Offer
 from pipeline.parts import payload_key
 from pipeline.ports import Payloads, Records
+from pipeline.tenants import Allowance, unlimited
 from pipeline.terms import JobTerms, Schedule
 from stages.contract import Clock, Options
 
@@ -65,6 +66,8 @@ class Desk:
     random: Random
     job_deadline_s: float
     offer: Offer = field(default_factory=Offer)
+    allowed: Callable[[str], Allowance] = unlimited
+    """What a tenant may have; raises `RecordsUnavailable`."""
 
     def submit(self, submission: Submission, key: IdempotencyKey | None = None) -> NewJob:
         """Accept a job: once this returns it is kept, whatever happens to the broker.
@@ -72,6 +75,8 @@ class Desk:
         Raises `Refused` for an unknown or misordered pipeline, options that are not on offer or a schedule that cannot
         be kept, `MachineryFailed`
         when it could not be recorded; if the request's key was used before, `AlreadyAnswered` or
+        Raises `Refused` for an unknown or misordered pipeline or a schedule that cannot be kept, `MachineryFailed`
+        when it could not be recorded, `QuotaExceeded`; if the request's key was used before, `AlreadyAnswered` or
         `IdempotencyKeyReused`.
         """
         now = self.clock.now()
@@ -137,9 +142,9 @@ class Desk:
 
     def _accept(self, job: NewJob, key: IdempotencyKey | None) -> bool:
         try:
-            return self.records.accept(job, key)
-        except (AlreadyAnswered, IdempotencyKeyReused):
-            # Another request with this key was faster, after this one had stored its content.
+            return self.records.accept(job, key, self.allowed(job.tenant_id))
+        except (AlreadyAnswered, IdempotencyKeyReused, QuotaExceeded):
+            # Known only after the content was stored: another request with this key was faster, or it is too much.
             erase_objects(self.payloads, job.tenant_id, job.id)
             raise
 

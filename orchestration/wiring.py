@@ -39,6 +39,7 @@ from orchestration.outbound.page_cache import StoredPages
 from orchestration.outbound.post import GuardedPost
 from orchestration.page_retention import PageRetirement
 from orchestration.queues import Queues, answering, queues_of
+from orchestration.quotas import QuotaBook, RequestCounter, counter_at
 from orchestration.retention import Retirement
 from orchestration.runs import Reruns
 from orchestration.schedules import ScheduleDesk, ScheduleWork
@@ -63,6 +64,7 @@ from pipeline.composition import Catalog
 from pipeline.errors import NoCatalog
 from pipeline.offer import Offer
 from pipeline.ports import Outbound, Retention
+from pipeline.tenants import Allowance
 from stages.contract import Browser, Http
 
 PARSING_MODULES = ("stages.extraction.article", "stages.extraction.plain")
@@ -159,12 +161,14 @@ class Wiring:
             random=self.random,
             job_deadline_s=self.settings.job_deadline_s,
             offer=self.offer,
+            allowed=self._allowed,
         )
 
     @cached_property
     def reruns(self) -> Reruns:
         """For processes that run finished jobs again."""
-        return Reruns(self.records, self.app, self.announcer, self.clock, self.settings.job_deadline_s, self.offer)
+        deadline_s = self.settings.job_deadline_s
+        return Reruns(self.records, self.app, self.announcer, self.clock, deadline_s, self.offer, self._allowed)
 
     @cached_property
     def bulk(self) -> BulkDesk:
@@ -190,6 +194,19 @@ class Wiring:
     def key_ring(self) -> KeyRing:
         """For processes that are shown API keys."""
         return KeyRing(self.records, self.clock)
+
+    @cached_property
+    def quotas(self) -> QuotaBook:
+        """What tenants may use."""
+        return QuotaBook(self.records, self.clock, self.settings.quotas)
+
+    @cached_property
+    def request_counter(self) -> RequestCounter:
+        """For processes that serve requests."""
+        return counter_at(self.settings.redis_url, self.clock)
+
+    def _allowed(self, tenant_id: str) -> Allowance:
+        return self.quotas.of(tenant_id).allowance
 
     @cached_property
     def queues(self) -> Queues:

@@ -9,17 +9,19 @@ One that is to start later is held until it is due.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Protocol
 
 from pipeline.bulk import BulkRecords
+from pipeline.errors import QuotaExceeded, TooManyBytes, TooManyJobs
 from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, JobState, NewJob
 from pipeline.pages import Page
 from pipeline.spending import NOTHING, Spent
+from pipeline.tenants import UNLIMITED, Allowance
 
 MAX_ITEMS = 10_000
 SHOWN_REJECTIONS = 100
@@ -78,6 +80,29 @@ class Chunk:
     @property
     def size(self) -> int:
         return len(self.jobs) + len(self.rejections)
+
+
+def within(chunk: Chunk, allowed: Allowance, *, unended: int, bytes_today: int) -> Chunk:
+    """The chunk with as many of its jobs as the tenant may have still, in order; the others are rejected."""
+    kept: list[NewJob] = []
+    refused: list[Rejection] = []
+    for job in chunk.jobs:
+        error = _over_quota(job, allowed, unended + len(kept), bytes_today, chunk.at)
+        if error is None:
+            kept.append(job)
+            bytes_today += job.content_bytes
+        else:
+            refused.append(Rejection(job.batch_index or 0, error.code, str(error)))
+    rejections = sorted([*chunk.rejections, *refused], key=lambda each: each.index)
+    return replace(chunk, jobs=kept, rejections=rejections)
+
+
+def _over_quota(job: NewJob, allowed: Allowance, unended: int, bytes_today: int, at: datetime) -> QuotaExceeded | None:
+    if allowed.jobs_in_flight is not None and unended >= allowed.jobs_in_flight:
+        return TooManyJobs(allowed.jobs_in_flight)
+    if allowed.bytes_per_day is not None and bytes_today + job.content_bytes > allowed.bytes_per_day:
+        return TooManyBytes(allowed.bytes_per_day, at)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +183,10 @@ class BatchRecords(BulkRecords, Protocol):
     def open_batch(self, new: NewBatch, key: IdempotencyKey | None = None) -> Batch:
         """Record a batch without items, and its key; raises what `check_key` raises, with `NO_RUN` for the run."""
 
-    def accept_many(self, batch: Batch, chunk: Chunk) -> None:
+    def accept_many(self, batch: Batch, chunk: Chunk, allowed: Allowance = UNLIMITED) -> Sequence[str]:
         """Record the next items of a batch in one transaction. The first stage of each job waits to be admitted.
+
+        Jobs that the tenant may not have as well are rejected; returns their ids, as their content may be stored.
 
         When a job is due counts from the chunk's moment, on the record's own clock.
         Raises `BatchReceiving` unless exactly the items before them were received, by whomever, and `BatchCancelled`.

@@ -11,6 +11,10 @@ PipelineError
 │   ├── PromptNotAllowed
 │   ├── RenderUnavailable
 │   └── IdempotencyKeyReused
+├── QuotaExceeded         the tenant has used what it may; `code` says of what, `retry_after_s` when to try again
+│   ├── TooManyRequests
+│   ├── TooManyJobs
+│   └── TooManyBytes
 ├── AlreadyAnswered       the request came before, with the same key; its job is named
 ├── JobNotFound           no such job for this tenant
 ├── JobFinished           the job has ended, so it cannot be cancelled; or not in the way that was expected
@@ -40,6 +44,7 @@ PipelineError
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 
 class PipelineError(Exception):
@@ -125,6 +130,46 @@ class IdempotencyKeyReused(Refused):
 
     def __init__(self, name: str) -> None:
         super().__init__(f'the idempotency key "{name}" was used for another request; give each request its own')
+
+
+class QuotaExceeded(PipelineError):
+    """The tenant has used what it may."""
+
+    code = "quota_exceeded"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class TooManyRequests(QuotaExceeded):
+    """It asks too often."""
+
+    code = "too_many_requests"
+
+    def __init__(self, limit: int, retry_after_s: int) -> None:
+        super().__init__(f"the tenant may send {limit} requests a minute", retry_after_s)
+
+
+class TooManyJobs(QuotaExceeded):
+    """Too many of its jobs have not ended. When one will is not known."""
+
+    code = "too_many_jobs"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the tenant may have {limit} jobs that have not ended", retry_after_s=30)
+
+
+class TooManyBytes(QuotaExceeded):
+    """It has submitted too much content since midnight, UTC."""
+
+    code = "too_many_bytes"
+
+    def __init__(self, limit: int, at: datetime) -> None:
+        now = at.astimezone(UTC)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        seconds = int((midnight - now).total_seconds()) + 1
+        super().__init__(f"the tenant may submit {limit} bytes of content a day", seconds)
 
 
 class AlreadyAnswered(PipelineError):

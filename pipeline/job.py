@@ -219,6 +219,11 @@ class NewJob:
         return self.source.likeness(self.stages, self.options)
 
     @property
+    def content_bytes(self) -> int:
+        """Size of the content that came with it."""
+        return 0 if self.source.body is None else self.source.body.size
+
+    @property
     def delay_s(self) -> float:
         """How long after its acceptance the first stage is due."""
         return self.due_in_s(self.created_at)

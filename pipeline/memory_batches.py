@@ -13,6 +13,7 @@ from pipeline.batches import (
     CancellingBatch,
     Chunk,
     NewBatch,
+    within,
 )
 from pipeline.errors import BatchCancelled, BatchNotFound, BatchReceiving
 from pipeline.idempotency import IdempotencyKey
@@ -24,6 +25,7 @@ from pipeline.memory_runs import MemoryRuns
 from pipeline.memory_webhooks import MemoryWebhooks
 from pipeline.pages import Page, newest
 from pipeline.spending import total
+from pipeline.tenants import UNLIMITED, Allowance
 from stages.contract import Clock
 
 
@@ -52,7 +54,7 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
             )
             return self._batches[new.id]
 
-    def accept_many(self, batch: Batch, chunk: Chunk) -> None:
+    def accept_many(self, batch: Batch, chunk: Chunk, allowed: Allowance = UNLIMITED) -> Sequence[str]:
         """Record the next items of a batch."""
         with self._lock:
             known = self._batches.get(batch.id)
@@ -62,8 +64,14 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
                 raise BatchCancelled(batch.id)
             if known.sealed_at is not None or known.received != chunk.first:
                 raise BatchReceiving(batch.id)
-            self._keep(chunk)
-            self._batches[batch.id] = _with_chunk(known, chunk)
+            unended, bytes_today = self._unended_jobs(batch.tenant_id), self._bytes_today(batch.tenant_id, chunk.at)
+            kept = within(chunk, allowed, unended=unended, bytes_today=bytes_today)
+            self._keep(kept)
+            for job in kept.jobs:
+                self._take_in(job, allowed)
+            self._batches[batch.id] = _with_chunk(known, kept)
+            known_ids = {job.id for job in kept.jobs}
+            return [job.id for job in chunk.jobs if job.id not in known_ids]
 
     def cut_off(self, batch: Batch) -> None:
         """Say that no more items come now."""

@@ -33,6 +33,7 @@ from pipeline.memory_schedules import MemorySchedules
 from pipeline.ports import Finished, Renewal
 from pipeline.runs import NewRun
 from pipeline.schedules import Firing, JobSchedule, Submitted
+from pipeline.tenants import UNLIMITED, Allowance
 from pipeline.verdicts import why_refused
 
 
@@ -50,12 +51,16 @@ class MemoryRecords(
 
     # acceptance
 
-    def accept(self, job: NewJob, key: IdempotencyKey | None = None) -> bool:
+    def accept(self, job: NewJob, key: IdempotencyKey | None = None, allowed: Allowance = UNLIMITED) -> bool:
         """Record a new job."""
-        return self._accept(job, key, may_launch=True)
+        return self._accept(job, key, allowed, may_launch=True)
 
-    def _accept(self, job: NewJob, key: IdempotencyKey | None, *, may_launch: bool) -> bool:
+    def _accept(self, job: NewJob, key: IdempotencyKey | None, allowed: Allowance, *, may_launch: bool) -> bool:
         with self._lock:
+            if key is not None:
+                self.check_key(key, job.created_at)
+            self._require_room(job.tenant_id, allowed)
+            self._take_in(job, allowed)
             self._use_key(key, job.id, FIRST_RUN, job.created_at)
             stages = [new_stage(job.id, FIRST_RUN, name, position) for position, name in enumerate(job.stages)]
             kept = KeptJob(new_job(job), stages, job.created_at, job.lane, at_end=self._tell)
@@ -211,16 +216,25 @@ class MemoryRecords(
                 self._refuse(item, BulkFailure(item.job_id, error.code, str(error)))
                 return None
 
-    def fire(self, schedule: JobSchedule, firing: Firing, submitted: Submitted, next_at: datetime | None) -> bool:
+    def fire(
+        self,
+        schedule: JobSchedule,
+        firing: Firing,
+        submitted: Submitted,
+        next_at: datetime | None,
+        allowed: Allowance = UNLIMITED,
+    ) -> bool:
         """Record a firing with what it submits."""
         with self._lock:
+            if isinstance(submitted, NewJob):
+                self._require_room(submitted.tenant_id, allowed)
             if not self._note(schedule, firing, next_at):
                 return False
             if isinstance(submitted, NewJob):
-                self._accept(submitted, None, may_launch=False)
+                self._accept(submitted, None, allowed, may_launch=False)
             elif submitted is not None:
                 batch, chunk = submitted
-                self.accept_many(self.open_batch(batch), chunk)
+                self.accept_many(self.open_batch(batch), chunk, allowed)
             return True
 
     def check(self) -> None:

@@ -7,19 +7,29 @@ from pipeline.job import Job, JobState, StageState
 from pipeline.memory_jobs import KeptJob, KeptStage, new_stage
 from pipeline.memory_keys import MemoryKeys
 from pipeline.memory_shares import MemoryShares
+from pipeline.memory_tenants import MemoryTenants
 from pipeline.runs import NewRun, RunSummary, first_to_run
+from pipeline.tenants import UNLIMITED, Allowance
 
 
-class MemoryRuns(MemoryKeys, MemoryShares):
+class MemoryRuns(MemoryKeys, MemoryShares, MemoryTenants):
     """Reading the runs of a job, and opening another."""
 
-    def open_run(self, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None = None) -> Job:
+    def open_run(
+        self,
+        tenant_id: str,
+        job_id: str,
+        new: NewRun,
+        key: IdempotencyKey | None = None,
+        allowed: Allowance = UNLIMITED,
+    ) -> Job:
         """Run a finished job again."""
         with self._lock:
             kept = self._require(tenant_id, job_id)
             if key is not None:
                 self.check_key(key, new.at)
             start = first_to_run(kept.seen(), new.from_stage)
+            self._require_room(tenant_id, allowed)
             self._use_key(key, kept.job.id, kept.job.run + 1, new.at)
             kept.past.append(replace(kept, past=[]))
             kept.parts = []

@@ -17,6 +17,7 @@ from pipeline.queues import QueueRecords
 from pipeline.runs import NewRun, RunSummary
 from pipeline.shares import ShareRecords
 from pipeline.spending import Caller, Spending, SpendingRecords, Spent
+from pipeline.tenants import UNLIMITED, Allowance, TenantRecords
 from stages.contract import Browser, CancelToken, Http, Isolate, Llm
 
 
@@ -94,7 +95,7 @@ class Retention:
         return self.results_s if state is JobState.SUCCEEDED else self.dead_letters_s
 
 
-class Records(QueueRecords, SpendingRecords, ShareRecords, AnswerRecords, BudgetRecords, Protocol):
+class Records(QueueRecords, SpendingRecords, ShareRecords, AnswerRecords, BudgetRecords, TenantRecords, Protocol):
     """The truth about jobs. Every write compares before it sets.
 
     Each method is one transaction, `expire` one for each job. Leases and due times are kept on the record's own
@@ -104,12 +105,13 @@ class Records(QueueRecords, SpendingRecords, ShareRecords, AnswerRecords, Budget
 
     # acceptance
 
-    def accept(self, job: NewJob, key: IdempotencyKey | None = None) -> bool:
+    def accept(self, job: NewJob, key: IdempotencyKey | None = None, allowed: Allowance = UNLIMITED) -> bool:
         """Record a new job: run 1, its first stage ready and counted as launched once, the others waiting.
 
         Returns whether it is so: the caller publishes. One that is to start later, whose tenant has `AT_ONCE` stages
         in work on the lane, or that has others of its line before it, is held back: all of its stages wait.
-        With its key, if it has one: raises what `check_key` raises, and then records nothing.
+        With its key, if it has one: raises what `check_key` raises, and then records nothing. Nor where the tenant
+        may not have it as well: raises `QuotaExceeded`.
         """
 
     def unlaunch(self, key: StageKey) -> None:
@@ -122,13 +124,20 @@ class Records(QueueRecords, SpendingRecords, ShareRecords, AnswerRecords, Budget
         succeeded or failed.
         """
 
-    def open_run(self, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None = None) -> Job:
+    def open_run(
+        self,
+        tenant_id: str,
+        job_id: str,
+        new: NewRun,
+        key: IdempotencyKey | None = None,
+        allowed: Allowance = UNLIMITED,
+    ) -> Job:
         """Run a finished job again. The run before keeps its state, stages, error and result.
 
         The stages before the one it begins at count as succeeded, with the claims of the run before; that one is
         ready and counted as launched once, and those after it wait; or it is held back, as in `accept`, and waits as
         well. The job is queued again and has nothing of how it ended. Raises `JobNotFound`, what `check_key` raises if
-        there is a key, which is recorded with the run, and what `first_to_run` raises.
+        there is a key, which is recorded with the run, what `first_to_run` raises, and `QuotaExceeded`.
         """
 
     def discard(self, tenant_id: str, job_id: str, at: datetime) -> Job:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from pipeline.batches import Chunk, NewBatch
 from pipeline.job import NewJob
 from pipeline.pages import Page
+from pipeline.tenants import UNLIMITED, Allowance
 from pipeline.timetable import Timetable
 from pipeline.webhooks import WebhookRecords
 
@@ -159,13 +160,20 @@ class ScheduleRecords(WebhookRecords, Protocol):
     def pass_over(self, schedule: JobSchedule, next_at: datetime | None) -> bool:
         """Let the times before `next_at` pass. False as in `fire`."""
 
-    def fire(self, schedule: JobSchedule, firing: Firing, submitted: Submitted, next_at: datetime | None) -> bool:
+    def fire(
+        self,
+        schedule: JobSchedule,
+        firing: Firing,
+        submitted: Submitted,
+        next_at: datetime | None,
+        allowed: Allowance = UNLIMITED,
+    ) -> bool:
         """Record a firing, what it submits, and the time that is due next, in one transaction.
 
         Returns False, and changes nothing, when the schedule is not due at the time any more that it was read with, or
         is gone. Where a time was fired for before, only the next one is recorded, and False returned, too.
         A firing without `due_at` is asked for by hand: whatever is due, only that the schedule is gone stops it.
-        What it submits waits to be admitted.
+        What it submits waits to be admitted. Raises `QuotaExceeded`, and then records nothing.
         """
 
     def firings(self, tenant_id: str, schedule_id: str, *, before: str | None, limit: int) -> Page[Firing]:

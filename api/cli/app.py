@@ -14,6 +14,7 @@ from api.cli.keys import keys
 from api.cli.letters import letters
 from api.cli.operation import breakers, queues, workers
 from api.cli.schedule import schedule
+from api.cli.tenants import tenants
 from api.cli.usage import usage
 from pipeline.job import Lane
 
@@ -31,6 +32,7 @@ app.add_typer(letters)
 app.add_typer(usage)
 app.add_typer(keys)
 app.add_typer(budgets)
+app.add_typer(tenants)
 app.add_typer(queues)
 app.add_typer(breakers)
 app.command()(workers)

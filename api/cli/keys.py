@@ -22,7 +22,8 @@ def _name(text: str) -> str:
     return text
 
 
-def _tenant(text: str) -> str:
+def tenant_name(text: str) -> str:
+    """Refuse what no tenant may be called."""
     if not is_tenant(text):
         raise typer.BadParameter("a tenant has up to 63 lower-case letters, digits, - and _")
     return text
@@ -59,7 +60,7 @@ def create(
     name: Annotated[str, typer.Option(help="Who or what it is for.", callback=_name)],
     scope: Annotated[str, typer.Option(metavar="SCOPE,...", help="What it allows: read, submit, admin.")],
     expires: Annotated[str, typer.Option(metavar="TIME", help="How long it is valid: 12h, 90d, 52w, never.")] = "90d",
-    tenant: Annotated[str, typer.Option(help="Whose jobs it is for.", callback=_tenant)] = DEFAULT_TENANT,
+    tenant: Annotated[str, typer.Option(help="Whose jobs it is for.", callback=tenant_name)] = DEFAULT_TENANT,
 ) -> None:
     """Make a key and print it, this once: only its hash is kept."""
     from api.cli.key_work import create_key

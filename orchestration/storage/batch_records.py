@@ -9,6 +9,7 @@ from pipeline.batches import Batch, CancellingBatch, Chunk, NewBatch
 from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job
 from pipeline.pages import Page
+from pipeline.tenants import UNLIMITED, Allowance
 
 
 class SqlBatches:
@@ -21,10 +22,10 @@ class SqlBatches:
         with self._database.write(durable=True) as connection:
             return batches.open_batch(connection, new, key)
 
-    def accept_many(self, batch: Batch, chunk: Chunk) -> None:
+    def accept_many(self, batch: Batch, chunk: Chunk, allowed: Allowance = UNLIMITED) -> Sequence[str]:
         """Record the next items of a batch."""
         with self._database.write(durable=True) as connection:
-            batches.accept_many(connection, batch, chunk)
+            return batches.accept_many(connection, batch, chunk, allowed)
 
     def cut_off(self, batch: Batch) -> None:
         """Say that no more items come now."""

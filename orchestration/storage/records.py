@@ -18,6 +18,7 @@ from orchestration.storage import records_reading as reading
 from orchestration.storage import records_retention as retention
 from orchestration.storage import records_runs as runs
 from orchestration.storage import records_shares as shares
+from orchestration.storage import records_tenants as tenants
 from orchestration.storage.batch_records import SqlBatches
 from orchestration.storage.budget_records import SqlBudgets
 from orchestration.storage.engine import PATIENCE_S, Database
@@ -38,6 +39,7 @@ from pipeline.pages import Page
 from pipeline.ports import Finished, JobFilter, Renewal, Retention, Tally
 from pipeline.runs import NewRun, RunSummary
 from pipeline.shares import Admitted, Flow, Load
+from pipeline.tenants import UNLIMITED, Allowance, Tenant
 
 
 class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPages, SqlBudgets, SqlQueues):
@@ -57,10 +59,10 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPa
 
     # acceptance
 
-    def accept(self, job: NewJob, key: IdempotencyKey | None = None) -> bool:
+    def accept(self, job: NewJob, key: IdempotencyKey | None = None, allowed: Allowance = UNLIMITED) -> bool:
         """Record a new job, and its key."""
         with self._database.write(durable=True) as connection:
-            return jobs.accept(connection, job, key)
+            return jobs.accept(connection, job, key, allowed)
 
     def unlaunch(self, key: StageKey) -> None:
         """Say that the message counted as launched was not published."""
@@ -73,10 +75,17 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPa
             jobs.request_cancel(connection, tenant_id, job_id, at)
             return reading.known_job(connection, tenant_id, job_id)
 
-    def open_run(self, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None = None) -> Job:
+    def open_run(
+        self,
+        tenant_id: str,
+        job_id: str,
+        new: NewRun,
+        key: IdempotencyKey | None = None,
+        allowed: Allowance = UNLIMITED,
+    ) -> Job:
         """Run a finished job again, and record the key of the request."""
         with self._database.write(durable=True) as connection:
-            return runs.open_run(connection, tenant_id, job_id, new, key)
+            return runs.open_run(connection, tenant_id, job_id, new, key, allowed=allowed)
 
     def discard(self, tenant_id: str, job_id: str, at: datetime) -> Job:
         """Say that a failed job needs no more attention."""
@@ -359,6 +368,23 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPa
         """Say that a key was used."""
         with self._database.write() as connection:
             api_keys.note_use(connection, key_id, at)
+
+    # tenants
+
+    def tenant(self, tenant_id: str) -> Tenant | None:
+        """What was set for a tenant."""
+        with self._database.read() as connection:
+            return tenants.find(connection, tenant_id)
+
+    def tenants(self) -> Sequence[Tenant]:
+        """All for which something was set."""
+        with self._database.read() as connection:
+            return tenants.everything(connection)
+
+    def set_tenant(self, tenant: Tenant) -> None:
+        """Set what is given."""
+        with self._database.write(durable=True) as connection:
+            tenants.keep(connection, tenant)
 
     # markers
 

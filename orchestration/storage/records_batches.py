@@ -29,6 +29,7 @@ from orchestration.storage import records_keys as keys
 from orchestration.storage import records_outbox as outbox
 from orchestration.storage import records_shares as shares
 from orchestration.storage import records_spending as spendings
+from orchestration.storage import records_tenants as tenants
 from orchestration.storage.paging import newest
 from orchestration.storage.records_jobs import INSERT_STAGE
 from orchestration.storage.records_moves import NOT_HELD
@@ -50,6 +51,7 @@ from pipeline.ids import canonical_uuid
 from pipeline.job import FIRST_RUN, Job, JobState, StageState
 from pipeline.pages import Page
 from pipeline.spending import NOTHING
+from pipeline.tenants import UNLIMITED, Allowance
 
 _UNENDED = [state for state in JobState if not state.is_terminal]
 _ENDED = [state for state in JobState if state.is_terminal]
@@ -81,14 +83,15 @@ def open_batch(connection: Connection, new: NewBatch, key: IdempotencyKey | None
     return required(connection, new.tenant_id, new.id)
 
 
-def accept_many(connection: Connection, batch: Batch, chunk: Chunk) -> None:
+def accept_many(connection: Connection, batch: Batch, offered: Chunk, allowed: Allowance = UNLIMITED) -> list[str]:
     row = _locked(connection, batch.id)
     if row is None:
         raise BatchNotFound(batch.id)
     if row.cancelled_at is not None:
         raise BatchCancelled(batch.id)
-    if row.sealed_at is not None or row.received != chunk.first:
+    if row.sealed_at is not None or row.received != offered.first:
         raise BatchReceiving(batch.id)
+    chunk = tenants.take_in_many(connection, batch.tenant_id, offered, allowed)
     if chunk.jobs:
         _insert_held(connection, chunk)
     rejections = [*row.rejections, *map(asdict, chunk.rejections)][:SHOWN_REJECTIONS]
@@ -101,6 +104,8 @@ def accept_many(connection: Connection, batch: Batch, chunk: Chunk) -> None:
         "sealed_at": chunk.at if chunk.is_last else None,
     }
     connection.execute(update(batches).where(batches.c.id == batch.id).values(values))
+    accepted = {job.id for job in chunk.jobs}
+    return [job.id for job in offered.jobs if job.id not in accepted]
 
 
 def _insert_held(connection: Connection, chunk: Chunk) -> None:

@@ -6,6 +6,7 @@ from sqlalchemy import Boolean, Connection, and_, bindparam, case, insert, updat
 
 from orchestration.storage import records_keys as keys
 from orchestration.storage import records_shares as shares
+from orchestration.storage import records_tenants as tenants
 from orchestration.storage.records_moves import (
     IS_STAGE,
     cancel_rest,
@@ -22,13 +23,23 @@ from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import StageKey
 from pipeline.job import FIRST_RUN, JobState, NewJob, StageState
 from pipeline.shares import flow_of
+from pipeline.tenants import UNLIMITED, Allowance
 
 INSERT_STAGE = insert(stages).values(launched_at=case((bindparam("is_launched", type_=Boolean()), now_s())))
 _UNLAUNCH = update(stages).where(IS_STAGE, stages.c.state == StageState.READY).values(launched_at=None)
 
 
-def accept(connection: Connection, new: NewJob, key: IdempotencyKey | None = None, *, may_launch: bool = True) -> bool:
+def accept(
+    connection: Connection,
+    new: NewJob,
+    key: IdempotencyKey | None = None,
+    allowed: Allowance = UNLIMITED,
+    *,
+    may_launch: bool = True,
+) -> bool:
     keys.use(connection, key, new.id, FIRST_RUN, new.created_at)
+    tenants.require_room_for_job(connection, new.tenant_id, allowed)
+    tenants.take_in(connection, new, allowed)
     is_launched = may_launch and not new.delay_s and _has_room(connection, new)
     connection.execute(insert(jobs), job_values(new))
     connection.execute(insert(runs), run_values(new))

@@ -4,6 +4,7 @@ from sqlalchemy import Connection, bindparam, insert, update
 
 from orchestration.storage import records_keys as keys
 from orchestration.storage import records_shares as shares
+from orchestration.storage import records_tenants as tenants
 from orchestration.storage.records_jobs import INSERT_STAGE
 from orchestration.storage.records_moves import of_run, require_job
 from orchestration.storage.records_reading import known_job
@@ -19,6 +20,7 @@ from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, JobState
 from pipeline.runs import NewRun, first_to_run
 from pipeline.shares import flow_of
+from pipeline.tenants import UNLIMITED, Allowance
 
 _REOPEN = (
     update(jobs)
@@ -43,12 +45,19 @@ _REOPEN = (
 
 
 def open_run(
-    connection: Connection, tenant_id: str, job_id: str, new: NewRun, key: IdempotencyKey | None = None
+    connection: Connection,
+    tenant_id: str,
+    job_id: str,
+    new: NewRun,
+    key: IdempotencyKey | None = None,
+    *,
+    allowed: Allowance = UNLIMITED,
 ) -> Job:
     locked = require_job(connection, tenant_id, job_id)
     keys.use(connection, key, locked.id, locked.run + 1, new.at)
     earlier = known_job(connection, tenant_id, job_id)
     start = first_to_run(earlier, new.from_stage)
+    tenants.require_room_for_job(connection, tenant_id, allowed)
     options, lane = new.options or earlier.options, new.lane or earlier.lane
     flow = flow_of(earlier.pipeline, run=earlier.run + 1)
     is_launched = shares.has_room(connection, tenant_id, lane, flow)

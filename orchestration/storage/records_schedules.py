@@ -26,6 +26,7 @@ from pipeline.schedules import (
     ScheduleChanges,
     Submitted,
 )
+from pipeline.tenants import UNLIMITED, Allowance
 from pipeline.timetable import Timetable
 
 _IS_PAUSED = schedules.c.paused_at.is_not(None)
@@ -88,10 +89,20 @@ class SqlSchedules:
         with self._database.write() as connection:
             return _take(connection, schedule, {"next_at": next_at})
 
-    def fire(self, schedule: JobSchedule, firing: Firing, submitted: Submitted, next_at: datetime | None) -> bool:
+    def fire(
+        self,
+        schedule: JobSchedule,
+        firing: Firing,
+        submitted: Submitted,
+        next_at: datetime | None,
+        allowed: Allowance = UNLIMITED,
+    ) -> bool:
         """Record a firing with what it submits."""
         with self._database.write(durable=True) as connection:
-            return _fire(connection, schedule, firing, submitted, next_at)
+            is_recorded = _fire(connection, schedule, firing, next_at)
+            if is_recorded:
+                _submit(connection, submitted, allowed)
+            return is_recorded
 
     def firings(self, tenant_id: str, schedule_id: str, *, before: str | None, limit: int) -> Page[Firing]:
         """Firings of a schedule, newest first."""
@@ -109,19 +120,14 @@ class SqlSchedules:
 # firing
 
 
-def _fire(
-    connection: Connection, schedule: JobSchedule, firing: Firing, submitted: Submitted, next_at: datetime | None
-) -> bool:
+def _fire(connection: Connection, schedule: JobSchedule, firing: Firing, next_at: datetime | None) -> bool:
     values: Values = {"last_fired_at": firing.fired_at, "last_error": firing.error and asdict(firing.error)}
     if firing.due_at is None:
         taken = update(schedules).where(schedules.c.id == schedule.id).values(values)
         is_taken = connection.execute(taken).rowcount > 0
     else:
         is_taken = _take(connection, schedule, {**values, "next_at": next_at})
-    if not is_taken or not _is_new(connection, firing):
-        return False
-    _submit(connection, submitted)
-    return True
+    return is_taken and _is_new(connection, firing)
 
 
 def _take(connection: Connection, schedule: JobSchedule, values: Values) -> bool:
@@ -136,12 +142,12 @@ def _is_new(connection: Connection, firing: Firing) -> bool:
     return connection.execute(once.returning(firings.c.id)).first() is not None
 
 
-def _submit(connection: Connection, submitted: Submitted) -> None:
+def _submit(connection: Connection, submitted: Submitted, allowed: Allowance) -> None:
     if isinstance(submitted, NewJob):
-        jobs.accept(connection, submitted, may_launch=False)
+        jobs.accept(connection, submitted, None, allowed, may_launch=False)
     elif submitted is not None:
         batch, chunk = submitted
-        batches.accept_many(connection, batches.open_batch(connection, batch, None), chunk)
+        batches.accept_many(connection, batches.open_batch(connection, batch, None), chunk, allowed)
 
 
 # reading

@@ -5,8 +5,10 @@ times, launches) are epoch seconds on the database's own clock, so that workers 
 """
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
+    Date,
     Double,
     ForeignKeyConstraint,
     Index,
@@ -27,7 +29,7 @@ from pipeline.runs import RunOrigin
 from pipeline.schedules import CatchUp
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 
-REVISION = "0017"
+REVISION = "0018"
 """The migration that makes this schema."""
 metadata = schema_base.metadata
 attempt_usage = schema_spending.attempt_usage
@@ -250,6 +252,26 @@ batches = Table(
     Column("cancelled_at", UtcDateTime),
     Column("is_cancelling", Boolean, nullable=False),
     PrimaryKeyConstraint("id"),
+)
+
+tenants = Table(
+    "tenant",
+    metadata,
+    Column("id", String(64), nullable=False),
+    Column("weight", Integer, nullable=False),
+    Column("quotas", DOCUMENT, nullable=False),
+    Column("changed_at", UtcDateTime),
+    PrimaryKeyConstraint("id"),
+)
+
+# Content that was submitted, of tenants for which there is a limit to it.
+daily_intake = Table(
+    "daily_intake",
+    metadata,
+    Column("tenant_id", String(64), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "day"),
 )
 
 held_jobs = Table(

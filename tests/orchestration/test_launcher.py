@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.launcher import LAUNCHES_PER_TURN, RATE_OVER_S, WORKERS_KNOWN_FOR_S, Launcher, launching
+from orchestration.launcher import KNOWN_FOR_S, LAUNCHES_PER_TURN, RATE_OVER_S, Launcher, launching
 from pipeline.batches import Batch
 from pipeline.errors import BrokerUnavailable, RecordsUnavailable
 from pipeline.job import JobState, Lane, NewJob, StageState, priority_of
@@ -135,7 +135,7 @@ def test_workers_that_come_are_noticed(office: LaunchOffice) -> None:
     office.batch(100)
     assert office.launcher.turn() == 8
     office.man(concurrency=20)
-    office.clock.advance(WORKERS_KNOWN_FOR_S)
+    office.clock.advance(KNOWN_FOR_S)
     assert office.launcher.turn() == 32
 
 
@@ -163,7 +163,7 @@ def test_tenants_have_turns_alike_and_one_that_comes_new_the_first(office: Launc
     _, (single,) = office.batch(1, tenant_id="small")
     assert office.launcher.turn() == 0
     office.man(concurrency=8)
-    office.clock.advance(WORKERS_KNOWN_FOR_S)
+    office.clock.advance(KNOWN_FOR_S)
     office.launcher.turn()
     assert office.world.stage(single).state is StageState.READY
 
