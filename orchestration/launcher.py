@@ -30,12 +30,16 @@ LAUNCHES_PER_TURN = 100
 PUBLISHERS = 8
 """Threads that wait for the broker side by side."""
 RATE_OVER_S = 2.0
+RATE_OVER_LOOKS = 5
+"""Rates are of so long, or of so many turns as they come at the time."""
+SLOWER = 0.7
+"""Of what is known of the time between turns, when one came sooner."""
 KNOWN_FOR_S = 1.0
 """What workers and weights there are."""
 
 
 class Rates:
-    """How many runs were launched on each lane, by the second, in the last `RATE_OVER_S`."""
+    """How many runs were launched on each lane, by the second."""
 
     def __init__(self) -> None:
         self._launched: deque[tuple[float, Lane]] = deque()
@@ -44,12 +48,12 @@ class Rates:
         """These were launched now."""
         self._launched.extend((now_s, lane) for lane in lanes)
 
-    def per_s(self, now_s: float) -> Mapping[Lane, float]:
-        """Nothing of a lane on which nothing was launched."""
-        while self._launched and self._launched[0][0] <= now_s - RATE_OVER_S:
+    def per_s(self, now_s: float, over_s: float) -> Mapping[Lane, float]:
+        """In the last `over_s`; nothing of a lane on which nothing was launched."""
+        while self._launched and self._launched[0][0] <= now_s - over_s:
             self._launched.popleft()
         counted = Counter(lane for _, lane in self._launched)
-        return {lane: launched / RATE_OVER_S for lane, launched in counted.items()}
+        return {lane: launched / over_s for lane, launched in counted.items()}
 
 
 class Launcher:
@@ -71,6 +75,9 @@ class Launcher:
         self._concurrency: Mapping[str, int] = {}
         self._weights: Mapping[str, int] = {}
         self._looked_at_s: float | None = None
+        self._turned_at_s: float | None = None
+        self._turn_every_s = 0.0
+        """Some seconds after it was longest."""
         self._pool = ThreadPoolExecutor(PUBLISHERS, "publisher")
 
     def run(self, stop: Event) -> None:
@@ -82,6 +89,7 @@ class Launcher:
 
     def turn(self) -> int:
         """Launch what workers have room for; returns how many runs. Raises `MachineryFailed`."""
+        self._note_turn()
         flows = self._records.flows()
         if not flows:
             return 0
@@ -114,12 +122,18 @@ class Launcher:
         if self._looked_at_s is None or now_s - self._looked_at_s >= KNOWN_FOR_S:
             self._concurrency, self._looked_at_s = self._at_once(), now_s
             self._weights = {tenant.id: tenant.weight for tenant in self._records.tenants()}
-        rates = self._rates.per_s(now_s)
+        rates = self._rates.per_s(now_s, max(RATE_OVER_S, RATE_OVER_LOOKS * self._turn_every_s))
         return {
-            (lane, stage): waiting_limit(concurrency, rates.get(lane, 0.0))
+            (lane, stage): waiting_limit(concurrency, rates.get(lane, 0.0), self._turn_every_s)
             for lane in Lane
             for stage, concurrency in self._concurrency.items()
         }
+
+    def _note_turn(self) -> None:
+        now_s = self._clock.monotonic()
+        if self._turned_at_s is not None:
+            self._turn_every_s = max(now_s - self._turned_at_s, SLOWER * self._turn_every_s)
+        self._turned_at_s = now_s
 
     def _at_once(self) -> Mapping[str, int]:
         """How many attempts at each stage are made at once by workers that take something."""

@@ -23,7 +23,9 @@ LEAST_WAITING = 8
 WAITING_EACH = 2
 """Stages that may wait for each that the workers run at once."""
 REACH_S = 0.5
-"""What the workers do in so long may wait: a few times what they do until somebody looks again."""
+REACH_LOOKS = 4
+"""What the workers do in so long, and in so many looks as they come at the time, may wait: on a machine so busy that
+looks come late, more has to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,14 @@ def flow_of(pipeline: str, batch_id: str | None = None, *, run: int = 1) -> str:
     return f"{'again' if run > 1 else batch_id or ''}:{pipeline}"
 
 
-def waiting_limit(concurrency: int, launched_per_s: float) -> int:
+def waiting_limit(concurrency: int, launched_per_s: float, look_every_s: float = 0.0) -> int:
     """How many may wait at a stage whose workers run so many at once, by what was launched lately.
 
-    >>> waiting_limit(1, 0), waiting_limit(16, 3.5), waiting_limit(16, 200)
-    (8, 32, 100)
+    >>> waiting_limit(1, 0), waiting_limit(16, 3.5), waiting_limit(16, 200), waiting_limit(16, 20, look_every_s=1)
+    (8, 32, 100, 80)
     """
-    return max(LEAST_WAITING, WAITING_EACH * concurrency, ceil(launched_per_s * REACH_S))
+    reach_s = max(REACH_S, REACH_LOOKS * look_every_s)
+    return max(LEAST_WAITING, WAITING_EACH * concurrency, ceil(launched_per_s * reach_s))
 
 
 def turns(
