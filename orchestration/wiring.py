@@ -67,7 +67,12 @@ from pipeline.ports import Outbound, Retention
 from pipeline.tenants import Allowance
 from stages.contract import Browser, Http
 
-PARSING_MODULES = ("stages.extraction.article", "stages.extraction.plain")
+PARSING_MODULES = (
+    "stages.extraction.article",
+    "stages.extraction.plain",
+    "stages.extraction.pdf",
+    "stages.extraction.feeds",
+)
 """Imported once by the process that parsing children are forked from."""
 
 

@@ -1,4 +1,4 @@
-"""From bytes to a page's text: what kind of content it is, and in which character set."""
+"""From bytes to a page's text: in which character set it is."""
 
 import codecs
 import re
@@ -14,29 +14,7 @@ from w3lib.encoding import (
 
 from stages.contract import Permanent
 from stages.contract.nouns import PageKind
-
-KIND_OF_MEDIA_TYPE: dict[str, PageKind] = {
-    "text/html": "html",
-    "application/xhtml+xml": "html",
-    "text/plain": "text",
-    "text/markdown": "markdown",
-    "text/x-markdown": "markdown",
-}
-KIND_OF_SUFFIX: dict[str, PageKind] = {
-    "html": "html",
-    "htm": "html",
-    "xhtml": "html",
-    "md": "markdown",
-    "markdown": "markdown",
-    "txt": "text",
-}
-UNKNOWN_MEDIA_TYPES = {
-    "",
-    "application/octet-stream",
-    "unknown/unknown",
-    "application/unknown",
-    "*/*",
-}
+from stages.kinds import kind_of
 
 # The encodings of https://encoding.spec.whatwg.org/, by Python's names, and UTF-32 for its byte order mark. Python
 # knows more codecs than it is safe to let a page choose from: unicode_escape, punycode, hex.
@@ -48,18 +26,12 @@ _OTHERS = ("ibm866", "koi8-r", "koi8-u", "mac-roman", "mac-cyrillic")
 LEGACY_ENCODINGS = frozenset(codecs.lookup(name).name for name in (*_EAST_ASIAN, *_ISO_8859, *_WINDOWS, *_OTHERS))
 ENCODINGS = LEGACY_ENCODINGS.union(codecs.lookup(name).name for name in _UNICODE)
 
-SNIFFED_BYTES = 1445
-"""As much as https://mimesniff.spec.whatwg.org/ looks at."""
 DETECTED_BYTES = 16 * 1024
 MAX_NOISE = 0.02
 """Largest share of control and replacement characters that still passes for text."""
 MAX_DAMAGE = 0.2
 """Largest share of broken characters among those beyond ASCII that a declared charset may leave."""
 
-_MARKUP = re.compile(
-    rb"\s*(?:<!--|<\?xml|<(?:!doctype\s+html|html|head|body|title|meta|script|style|article|div|table|h1|p|br|a|b)[\s>/])",
-    re.IGNORECASE,
-)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f]")
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
@@ -88,32 +60,12 @@ def decode(body: bytes, content_type: str | None, name: str | None = None) -> De
     if not body.strip():
         raise Permanent("empty_body")
     kind = kind_of(body, content_type, name)
+    if kind == "pdf":
+        raise Permanent("unsupported_media_type", "A PDF is not text.")
     charset, text = _read(body, content_type, kind)
     if not text.strip():
         raise Permanent("empty_body")
     return Decoded(kind, text, charset, is_damaged="\ufffd" in text)
-
-
-def kind_of(body: bytes, content_type: str | None, name: str | None = None) -> PageKind:
-    """What the content is: as declared, or else as its name and its first bytes suggest.
-
-    >>> kind_of(b"x", "Text/HTML; charset=utf-8"), kind_of(b"<!DOCTYPE html>", None), kind_of(b"Dear all", "")
-    ('html', 'html', 'text')
-    >>> kind_of(b"%PDF-1.7", "application/pdf")
-    Traceback (most recent call last):
-    stages.contract.errors.Permanent: unsupported_media_type: The content is neither HTML nor text.
-    """
-    media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type in KIND_OF_MEDIA_TYPE:
-        return KIND_OF_MEDIA_TYPE[media_type]
-    if media_type not in UNKNOWN_MEDIA_TYPES or _is_binary(body[:SNIFFED_BYTES]):
-        raise Permanent("unsupported_media_type")
-    suffix = (name or "").rpartition(".")[2].lower()
-    return KIND_OF_SUFFIX.get(suffix) or ("html" if _MARKUP.match(body[:SNIFFED_BYTES]) else "text")
-
-
-def _is_binary(start: bytes) -> bool:
-    return read_bom(start)[0] is None and (b"\x00" in start or start.startswith(b"%PDF-"))
 
 
 def _read(body: bytes, content_type: str | None, kind: PageKind) -> tuple[str, str]:
@@ -137,7 +89,7 @@ def _candidates(body: bytes, content_type: str | None, kind: PageKind) -> Iterat
     if by_mark and mark:
         yield by_mark, body[len(mark) :]
         return
-    declared = (http_content_type_encoding(content_type), _declared(body) if kind == "html" else None)
+    declared = (http_content_type_encoding(content_type), _declared(body) if kind in ("html", "feed") else None)
     yield from ((charset, body) for charset in dict.fromkeys((*declared, "utf-8")) if charset in ENCODINGS)
     if detected := _detect(body):
         yield detected, body

@@ -1,6 +1,7 @@
 """Choose the main content of a page."""
 
 from stages.contract import Article, Page, RetryPolicy, Tools, stage
+from stages.extraction.reading import read_content
 from stages.offline.reading_time import reading_time_s
 
 
@@ -9,16 +10,10 @@ def extract(page: Page, tools: Tools) -> Article:
     """Find the article and its metadata, as text, as Markdown and as safe HTML.
 
     Parsing happens in a child process: hostile markup can cost unbounded time and memory. Raises `Permanent` with
-    `no_article`, `parse_failed`, `parse_timeout` or `parse_memory`, `Transient` with `parse_crashed`.
+    `no_article`, `parse_failed`, one of the `pdf_` codes, `parse_timeout` or `parse_memory`, `Transient` with
+    `parse_crashed`.
     """
-    # Imported here, so that only the processes that parse load the parsers.
-    from stages.extraction.article import extract_html
-    from stages.extraction.plain import extract_text
-
-    if page.kind == "html":
-        found = tools.isolate(tools.scope, extract_html, page.text, page.url)
-    else:
-        found = tools.isolate(tools.scope, extract_text, page.text, page.kind, page.url)
+    found = tools.isolate(tools.scope, read_content, page.kind, page.text, page.body or b"", page.url)
     metadata = found.metadata
     return Article(
         text=found.text,

@@ -1,6 +1,7 @@
 """fetch: Source → Page. Gets the page, or takes the content that was submitted, and makes text of it."""
 
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 from stages.contract import (
@@ -15,7 +16,8 @@ from stages.contract import (
     stage,
 )
 from stages.contract.tools import Clock
-from stages.decoding import Decoded, decode
+from stages.decoding import decode
+from stages.kinds import kind_of
 from stages.web import origin_of, rate_limit_delay_s, retry_after_s
 
 CLIENT_ERRORS: dict[int, str] = {
@@ -42,7 +44,7 @@ def _origin(source: Source, tools: Tools) -> str | None:
 
 @stage("fetch", pool="io", time_limit_s=60, guard=_origin)
 def fetch(source: Source, tools: Tools) -> Page:
-    """Get a page as text, or decode submitted content.
+    """Get a page, or take submitted content; as text, unless it is a PDF.
 
     Raises `StageError` with one of the fetch codes.
     """
@@ -54,15 +56,11 @@ def fetch(source: Source, tools: Tools) -> Page:
 
 
 def _page_of_content(source: Source, body: bytes, clock: Clock) -> Page:
-    decoded = decode(body, source.content_type, source.name)
     return Page(
-        kind=decoded.kind,
-        text=decoded.text,
-        charset=decoded.charset,
+        **_content(body, source.content_type, source.name),
         fetched_at=clock.now(),
         wire_bytes=len(body),
         decoded_bytes=len(body),
-        warnings=_warnings(decoded),
     )
 
 
@@ -71,11 +69,8 @@ def _page_of_url(url: str, tools: Tools) -> Page:
     answer = tools.pages.get(url, tools.scope)
     if problem := refusal(answer, tools.clock):
         raise problem
-    decoded = decode(answer.body, answer.headers.get("content-type"), urlsplit(answer.url).path)
     return Page(
-        kind=decoded.kind,
-        text=decoded.text,
-        charset=decoded.charset,
+        **_content(answer.body, answer.headers.get("content-type"), urlsplit(answer.url).path),
         url=answer.url,
         requested_url=url,
         redirects=answer.redirects,
@@ -84,12 +79,16 @@ def _page_of_url(url: str, tools: Tools) -> Page:
         cache=answer.cache,
         wire_bytes=answer.wire_bytes,
         decoded_bytes=len(answer.body),
-        warnings=_warnings(decoded),
     )
 
 
-def _warnings(decoded: Decoded) -> tuple[str, ...]:
-    return ("characters_replaced",) if decoded.is_damaged else ()
+def _content(body: bytes, content_type: str | None, name: str | None) -> dict[str, Any]:
+    """The fields of a page that hold its content."""
+    if body.strip() and kind_of(body, content_type, name) == "pdf":
+        return {"kind": "pdf", "body": body}
+    decoded = decode(body, content_type, name)
+    warnings = ("characters_replaced",) if decoded.is_damaged else ()
+    return {"kind": decoded.kind, "text": decoded.text, "charset": decoded.charset, "warnings": warnings}
 
 
 def refusal(answer: Fetched, clock: Clock) -> StageError | None:

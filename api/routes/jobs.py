@@ -33,7 +33,7 @@ FORM = {
     "type": "object",
     "required": ["file"],
     "properties": {
-        "file": {"type": "string", "format": "binary", "description": "HTML, Markdown or plain text."},
+        "file": {"type": "string", "format": "binary", "description": "HTML, Markdown, plain text, PDF or a feed."},
         "job": {"type": "string", "description": "The other fields of a job, as JSON."},
     },
 }

@@ -19,6 +19,7 @@ from stages.contract import CODES, Fetched, Permanent, Scope, StageError, Transi
 from stages.web import origin_of
 
 MIB = 1024 * 1024
+ACCEPT = "text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.9,application/pdf;q=0.9,*/*;q=0.1"
 REDIRECTS = {301, 302, 303, 307, 308}
 MOVED_FOR_GOOD = {301, 308}
 
@@ -98,7 +99,7 @@ class GuardedHttp:
         self._rules = AddressRules(tuple(allow_networks), allow_ports)
         self._headers = {
             "User-Agent": user_agent,
-            "Accept": "text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.9,*/*;q=0.1",
+            "Accept": ACCEPT,
             "Accept-Encoding": ACCEPT_ENCODING,
         }
         timeout = httpx.Timeout(self._limits.read_timeout_s, connect=self._limits.connect_timeout_s)

@@ -24,6 +24,7 @@ WARNINGS: dict[str, str] = {
     "content_cut": "The parser stopped early: the page nests elements too deep, and what comes after is missing.",
     "structure_flattened": "The page nests elements too deep; text is kept, but not all of its structure.",
     "attributes_dropped": "An element has more attributes than are read; the others are left out.",
+    "pages_left_out": "The document has more text than is read; its last pages are missing.",
     "characters_replaced": "Some bytes are no characters in the page's encoding; a mark stands in their place.",
 }
 """What a result may say of itself, by a stable word: it is good, but not all there was."""
@@ -53,7 +54,7 @@ CODES: dict[str, Code] = {
     "http_unavailable": Code("The host says it is temporarily unavailable (503).", True, True),
     "http_server_error": Code("The host failed to answer (5xx).", True, True),
     "http_unexpected": Code("The host gave an answer that carries no page."),
-    "unsupported_media_type": Code("The content is neither HTML nor text."),
+    "unsupported_media_type": Code("The content is of a type that is not read."),
     "undecodable": Code("The bytes are not text in any encoding that could be found."),
     "empty_body": Code("There is no content: the page or the submitted text is empty."),
     # render
@@ -66,6 +67,10 @@ CODES: dict[str, Code] = {
     # extract
     "no_article": Code("No article was found: the page has no running text."),
     "parse_failed": Code("The page could not be parsed."),
+    "pdf_encrypted": Code("The PDF is protected by a password."),
+    "pdf_damaged": Code("The PDF is damaged and cannot be read."),
+    "pdf_no_text": Code("The PDF has no text layer: its pages are images."),
+    "pdf_too_long": Code("The PDF has more pages than are read."),
     "parse_timeout": Code("Parsing the page took longer than the limit; it was stopped."),
     "parse_memory": Code("Parsing the page took more memory than the limit; it was stopped."),
     "parse_crashed": Code("The parser died on this page.", True),

@@ -2,7 +2,7 @@
 
 Payload
 ├── Source       what the client gave: a URL, or content
-├── Page         decoded text as it came, HTML or plain
+├── Page         what was fetched or submitted: decoded text, or a PDF
 ├── Passage      a part of a long article, or notes on several, to be read on its own
 ├── Notes        what a passage says, shorter
 ├── Content      what a final document can carry
@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from stages.contract.options import Processing
 
 Method = Literal["llm", "extractive"]
-PageKind = Literal["html", "text", "markdown"]
+PageKind = Literal["html", "text", "markdown", "feed", "pdf"]
 CacheUse = Literal["hit", "revalidated", "miss"]
 """Where a page came from: a stored copy, one that its host confirmed, or its host."""
 
@@ -61,11 +61,16 @@ class Source(Payload):
 
 
 class Page(Payload):
-    """A page as text, before anything was chosen from it."""
+    """A page as it came, before anything was chosen from it: as text, or as bytes where it is a PDF."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     kind: PageKind
-    text: str = Field(repr=False)
-    charset: str
+    text: str = Field(default="", repr=False)
+    charset: str | None = None
+    """Of `text`."""
+    body: bytes | None = Field(default=None, repr=False)
+    """Of a kind that is not text; in JSON as base64."""
     url: str | None = None
     """Where the page was found after redirects; None for submitted content."""
     requested_url: str | None = None

@@ -8,6 +8,7 @@ import pytest
 
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
+from orchestration.wiring import PARSING_MODULES
 from pipeline.clock import SystemClock
 from stages.contract import Article, Scope, Source, StageError
 from stages.extract import extract
@@ -31,7 +32,7 @@ def minefield() -> Iterator[Minefield]:
 def isolation() -> Iterator[ProcessIsolation]:
     made = ProcessIsolation(
         max_workers=2,
-        preload=("stages.extraction.article",),
+        preload=PARSING_MODULES,
         limits=IsolationLimits(memory_bytes=512 * 2**20),
     )
     made.start()

@@ -6,7 +6,7 @@ import pytest
 
 from stages.contract import Article, Page, Permanent
 from stages.extract import extract
-from stages.extraction.article import extract_html
+from stages.extraction.reading import read_content
 from tests.support.tools import START, InlineIsolate, make_tools
 
 SENTENCE = "The old lock was opened again on Monday, after two years of repairs that cost more than planned."
@@ -64,15 +64,13 @@ def test_page_becomes_an_article():
     assert Article.from_bytes(article.to_bytes()) == article
 
 
-@pytest.mark.parametrize(
-    ("kind", "function"), [("html", "extract_html"), ("markdown", "extract_text"), ("text", "extract_text")]
-)
-def test_all_parsing_is_isolated(kind, function):
+@pytest.mark.parametrize("kind", ["html", "markdown", "text"])
+def test_all_parsing_is_isolated(kind):
     isolate = InlineIsolate()
 
     extract.run(page(HTML, kind), make_tools(isolate=isolate))
 
-    assert isolate.called == [function]
+    assert isolate.called == ["read_content"]
 
 
 def test_article_stored_by_an_earlier_version_is_still_read():
@@ -90,8 +88,8 @@ def test_article_stored_by_an_earlier_version_is_still_read():
 
 
 def test_what_crosses_to_the_child_and_back_can_be_pickled():
-    assert pickle.loads(pickle.dumps(extract_html)) is extract_html
-    found = extract_html(HTML, None)
+    assert pickle.loads(pickle.dumps(read_content)) is read_content
+    found = read_content("html", HTML, b"", None)
     assert pickle.loads(pickle.dumps(found)) == found
 
 

@@ -10,10 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from tests.support import pdfs
+
 MIB = 2**20
 PROSE = "<p>The river rose slowly, and the keeper opened the gate of the weir earlier than he had been told.</p>\n" * 8
 PAGE = f"<!doctype html><html><head><title>The weir</title></head><body><article>{PROSE}</article></body></html>"
 GOOD = "good"
+PDF = "Content-Type: application/pdf"
+UNREADABLE = frozenset({"pdf_damaged", "pdf_no_text", "pdf_too_long", "parse_memory", "parse_crashed"})
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,10 @@ def bombs() -> list[Bomb]:
         Bomb("billion laughs, feed", frozenset({GOOD, "unsupported_media_type", "parse_failed", "no_article"}),
              f"{DTD}<rss version='2.0'><channel><title>&l9;</title></channel></rss>".encode(), (),
              "Content-Type: application/rss+xml"),
+        Bomb("1 GiB in a PDF of kilobytes", UNREADABLE, pdfs.bomb(1024), (), PDF),
+        Bomb("a PDF of 100,000 pages", frozenset({"pdf_too_long"}), pdfs.many_pages(100_000), (), PDF),
+        Bomb("a PDF whose pages are a loop", UNREADABLE, pdfs.loop(), (), PDF),
+        Bomb("noise called a PDF", frozenset({"pdf_damaged"}), b"%PDF-1.7\n" + bytes(range(256)) * 4_000, (), PDF),
         Bomb("a lying charset", good, PAGE.replace("river", "Flüße – реки").encode(), (),
              "Content-Type: text/html; charset=shift_jis"),
         Bomb("a charset of Python's own", good, PAGE.encode(), (), "Content-Type: text/html; charset=unicode_escape"),
