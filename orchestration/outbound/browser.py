@@ -50,6 +50,8 @@ ARGUMENTS = (
 LAUNCH_TIMEOUT_S = 20.0
 SETTLE_S = 3.0
 """How long a page that has loaded may go on loading before it is taken as it is."""
+MAX_MOVES = 5
+"""How often a page may go on to another one while it is read."""
 SERIALIZE = "max => { const text = document.documentElement.outerHTML; return text.length > max ? null : text; }"
 
 
@@ -111,7 +113,7 @@ class Chromium:
         try:
             fetched = self._rendered(url, proxy, watch, scope)
         except Error as error:
-            raise watch.why or _refusal(url, proxy) or _meaning(error) from error
+            raise watch.why or _unreached(error, proxy) or _meaning(error) from error
         except StageError as error:
             raise watch.why or error from error
         if watch.why is not None:
@@ -156,8 +158,23 @@ class Chromium:
             raise refusal
         return self._fetched(page, response, proxy)
 
+    def _document(self, page: "Page") -> str | None:
+        """What the page is now; None where that is too long. It may just be going on to another one."""
+        from playwright.sync_api import Error
+
+        for _ in range(MAX_MOVES):
+            try:
+                text: str | None = page.evaluate(SERIALIZE, self._limits.max_decoded_bytes)
+            except Error as error:
+                if "context was destroyed" not in str(error):
+                    raise
+                page.wait_for_load_state("domcontentloaded")
+            else:
+                return text
+        raise Permanent("too_many_redirects", "The page's scripts lead on and on.")
+
     def _fetched(self, page: "Page", response: "Response", proxy: GuardedProxy) -> Fetched:
-        text: str | None = page.evaluate(SERIALIZE, self._limits.max_decoded_bytes)
+        text = self._document(page)
         if text is None:
             raise Permanent("too_large", "The document is larger than the limit once its scripts have run.")
         return Fetched(
@@ -183,6 +200,11 @@ def _refusal(url: str, proxy: GuardedProxy) -> StageError | None:
     """Why the proxy did not reach the host of a page."""
     origin = origin_of(url)
     return proxy.traffic.refused.get((origin.host, origin.port))
+
+
+def _unreached(error: Exception, proxy: GuardedProxy) -> StageError | None:
+    """Why the proxy did not reach the host that the page, or a redirect of it, leads to."""
+    return next(reversed(proxy.traffic.refused.values()), None) if "net::ERR_" in str(error) else None
 
 
 def _meaning(error: Exception) -> StageError:
