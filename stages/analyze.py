@@ -8,6 +8,7 @@ from stages.contract import Analysis, Article, FanOut, Llm, Passage, Tools, Tran
 from stages.contract.nouns import Entity, Sentiment
 from stages.language_model.answers import clean_strings, read_object
 from stages.language_model.asking import ask
+from stages.language_model.cleaning import Cleaner, links_of
 from stages.language_model.fallback import or_without
 from stages.language_model.long_documents import split_article, sum_usage
 from stages.language_model.prompts import ANALYSIS
@@ -105,8 +106,9 @@ def analyze(article: Article, tools: Tools) -> Analysis:
 
 
 def _ask(article: Article, llm: Llm, tools: Tools) -> Analysis:
-    completion = ask(ANALYSIS, article, llm, tools)
-    answer = read_object(completion.text)
+    reply = ask(ANALYSIS, article, llm, tools)
+    cleaner = Cleaner(links_of(article), reply.question.instructions, reply.question.secrets)
+    answer = cleaner.clean_values(read_object(reply.completion.text))
     topics = clean_strings(answer.get("topics"))
     if not topics:
         raise Transient("llm_bad_answer")
@@ -117,8 +119,8 @@ def _ask(article: Article, llm: Llm, tools: Tools) -> Analysis:
         key_facts=tuple(clean_strings(answer.get("key_facts"))[:_MOST_FACTS]),
         reading_time_s=reading_time_s(article.text),
         method="llm",
-        model=completion.model,
-        usage=completion.usage,
+        model=reply.completion.model,
+        usage=reply.completion.usage,
     )
 
 

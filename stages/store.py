@@ -13,7 +13,7 @@ Noun = TypeVar("Noun", bound=Payload)
 def store(_content: Content, tools: Tools) -> Document:
     """Put the last page, article, summary and analysis of the run into one document, with their provenance."""
     outputs = {step.stage: tools.history.load(step) for step in tools.history.steps}
-    article = _last(outputs, Article)
+    article, summary = _last(outputs, Article), _last(outputs, Summary)
     return Document(
         job_id=tools.job.job_id,
         run=tools.job.run,
@@ -27,7 +27,8 @@ def store(_content: Content, tools: Tools) -> Document:
         sections=article.sections if article else (),
         links=article.links if article else (),
         images=article.images if article else (),
-        summary=_last(outputs, Summary),
+        summary=summary,
+        data=summary.data if summary else None,
         analysis=_last(outputs, Analysis),
         extra={name: output.model_dump(mode="json") for name, output in outputs.items() if _is_extra(output)},
         warnings=article.warnings if article else (),

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
-from stages.contract import Article, FanOut, Llm, Notes, Summary, Tools, Transient, stage
-from stages.contract.nouns import Section
-from stages.language_model.answers import clean_strings, read_object, read_prose
-from stages.language_model.asking import ask
+from stages.contract import Article, FanOut, Llm, Notes, Permanent, Summary, Tools, Transient, stage
+from stages.contract.answer_schema import problems
+from stages.contract.nouns import KeyPoint
+from stages.grounding.passages import locate
+from stages.language_model.answers import read_object
+from stages.language_model.asking import Reply, ask, ask_to_repair
+from stages.language_model.checking import Check
 from stages.language_model.fallback import or_without
 from stages.language_model.long_documents import group_notes, join_notes, split_article, sum_usage, take_notes
-from stages.language_model.prompts import DETAILED_SUMMARY, QUICK_SUMMARY
+from stages.language_model.prompts import data_of, detailed_summary, quick_summary
 from stages.offline.summary import ExtractiveSummary
 
 
@@ -36,79 +39,111 @@ def summarize(article: Article, tools: Tools) -> Summary:
 
     While the model is out of reach the job waits, goes without or fails, as its option `fallback` says.
 
-    `quick` gives about three sentences; `detailed` adds key points and sections. Raises `Permanent` with `llm_refused`
-    or `Transient` with `llm_bad_answer` for an answer that is no summary, and what the call to the model raises.
+    `quick` gives about three sentences; `detailed` adds key points with their passages, and sections; a `schema` gives
+    data instead. Raises `Permanent` with `llm_refused` or `Transient` with `llm_bad_answer` or `llm_off_schema` for an
+    answer that is none of these, and what the call to the model raises.
     """
     return _summarize(article, tools)
 
 
 def _summarize(article: Article, tools: Tools, notes: str | None = None) -> Summary:
-    ask_it = _ask_detailed if tools.options.processing == "detailed" else _ask_quick
     return or_without(
         tools,
-        lambda llm, in_time: ask_it(article, llm, in_time, notes),
+        lambda llm, in_time: _ask(article, llm, in_time, notes),
         lambda reason: summarize_offline(article, tools, reason),
     )
 
 
 def summarize_offline(article: Article, tools: Tools, reason: str | None = None) -> Summary:
-    """Choose the article's own sentences; `reason` is why no language model was asked that is there."""
-    extract = _extract_detailed if tools.options.processing == "detailed" else _extract_quick
-    return extract(article).model_copy(update={"fallback_reason": reason})
+    """Choose the article's own sentences; `reason` is why no language model was asked that is there.
 
-
-def _extract_quick(article: Article) -> Summary:
-    overview = ExtractiveSummary(article).overview
-    return Summary(text=overview, processing="quick", method="extractive", language=article.language)
-
-
-def _extract_detailed(article: Article) -> Summary:
-    extract = ExtractiveSummary(article)
+    Raises `Permanent` with `llm_unavailable` for a job that asks for data: it was accepted while there was a model.
+    """
+    if tools.options.answer_schema is not None:
+        raise Permanent("llm_unavailable", "The job asks for data, and no language model is configured any more.")
+    detailed = tools.options.processing == "detailed"
+    extract = ExtractiveSummary(article, tools.options.length)
     return Summary(
         text=extract.overview,
-        key_points=extract.key_points,
-        sections=extract.sections,
-        processing="detailed",
+        key_points=_cited(extract.key_points, article) if detailed else (),
+        sections=extract.sections if detailed else (),
+        processing=tools.options.processing,
         method="extractive",
         language=article.language,
+        fallback_reason=reason,
     )
 
 
-def _ask_quick(article: Article, llm: Llm, tools: Tools, notes: str | None = None) -> Summary:
-    completion = ask(QUICK_SUMMARY, article, llm, tools, notes)
-    return Summary(
-        text=read_prose(completion.text, len(article.text)),
-        processing="quick",
-        method="llm",
-        model=completion.model,
-        usage=completion.usage,
-        language=article.language,
+def _cited(sentences: tuple[str, ...], article: Article) -> tuple[KeyPoint, ...]:
+    placed = zip(sentences, locate(sentences, article.text), strict=True)
+    return tuple(KeyPoint(text=sentence, support=(span,) if span else ()) for sentence, span in placed)
+
+
+def _ask(article: Article, llm: Llm, tools: Tools, notes: str | None = None) -> Summary:
+    if tools.options.answer_schema is not None:
+        return _ask_data(article, llm, tools, notes)
+    if tools.options.processing == "detailed":
+        return _ask_detailed(article, llm, tools, notes)
+    return _ask_quick(article, llm, tools, notes)
+
+
+def _ask_quick(article: Article, llm: Llm, tools: Tools, notes: str | None) -> Summary:
+    reply = ask(quick_summary(tools.options.length), article, llm, tools, notes)
+    check = Check(article, reply.question, tools.options)
+    return _summary(reply, check, tools, text=check.prose(reply.completion.text))
+
+
+def _ask_detailed(article: Article, llm: Llm, tools: Tools, notes: str | None) -> Summary:
+    reply = ask(detailed_summary(tools.options.length), article, llm, tools, notes)
+    answer = read_object(reply.completion.text)
+    check = Check(article, reply.question, tools.options)
+    return _summary(
+        reply,
+        check,
+        tools,
+        text=check.prose(answer.get("summary")),
+        key_points=check.points(answer.get("key_points")),
+        sections=check.sections(answer.get("sections")),
     )
 
 
-def _ask_detailed(article: Article, llm: Llm, tools: Tools, notes: str | None = None) -> Summary:
-    completion = ask(DETAILED_SUMMARY, article, llm, tools, notes)
-    answer = read_object(completion.text)
-    return Summary(
-        text=_overview(answer.get("summary"), len(article.text)),
-        key_points=tuple(clean_strings(answer.get("key_points"))),
-        sections=_sections(answer.get("sections")),
-        processing="detailed",
-        method="llm",
-        model=completion.model,
-        usage=completion.usage,
-        language=article.language,
+def _ask_data(article: Article, llm: Llm, tools: Tools, notes: str | None) -> Summary:
+    """Data that fits the schema; what does not is shown to the model once, to be put right."""
+    schema = tools.options.answer_schema or {}
+    task = data_of(schema)
+    reply = ask(task, article, llm, tools, notes)
+    usage = [reply.completion.usage]
+    check = Check(article, reply.question, tools.options)
+    data, complaint = _data(reply, check, schema)
+    if complaint:
+        reply = ask_to_repair(reply, complaint, task, llm, tools)
+        usage.append(reply.completion.usage)
+        data, complaint = _data(reply, check, schema)
+    if complaint:
+        raise Transient("llm_off_schema", f"The language model's answer does not fit the schema: {complaint}")
+    return _summary(reply, check, tools, text="", data=data).model_copy(update={"usage": sum_usage(usage)})
+
+
+def _data(reply: Reply, check: Check, schema: dict[str, object]) -> tuple[dict[str, object], str]:
+    """The data in an answer, cleaned, and what is wrong with it."""
+    try:
+        data = check.values(read_object(reply.completion.text))
+    except Transient:
+        return {}, "it has no JSON object"
+    return data, "; ".join(problems(schema, data))
+
+
+def _summary(reply: Reply, check: Check, tools: Tools, **said: object) -> Summary:
+    """What was said, with how it came about and what is to be said against it."""
+    return Summary.model_validate(
+        {
+            **said,
+            "processing": tools.options.processing,
+            "method": "llm",
+            "model": reply.completion.model,
+            "usage": reply.completion.usage,
+            "language": check.language,
+            "unsupported": check.unsupported,
+            "removed": check.removed,
+        }
     )
-
-
-def _overview(summary: object, source_chars: int) -> str:
-    if not isinstance(summary, str):
-        raise Transient("llm_bad_answer")
-    return read_prose(summary, source_chars)
-
-
-def _sections(sections: object) -> tuple[Section, ...]:
-    """Those that have both a heading and a text."""
-    found = sections if isinstance(sections, list) else []
-    pairs = [clean_strings([item.get("heading"), item.get("text")]) for item in found if isinstance(item, dict)]
-    return tuple(Section(heading=pair[0], text=pair[1]) for pair in pairs if len(pair) == len(Section.model_fields))

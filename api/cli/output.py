@@ -88,12 +88,14 @@ def _body(document: Document) -> Iterable[str]:
 
 
 def _summary(summary: Summary) -> Iterable[str]:
-    yield summary.text
+    yield summary.text or json.dumps(summary.data, ensure_ascii=False, indent=2)
     if summary.key_points:
         yield ""
-        yield from (f"- {point}" for point in summary.key_points)
+        yield from (f"- {point.text}" for point in summary.key_points)
     for section in summary.sections:
         yield from ("", f"## {section.heading}", "", section.text)
+    if summary.unsupported:
+        yield from ("", f"Not in the article: {', '.join(each.text for each in summary.unsupported)}")
     yield from ("", f"(summary: {summary.model or summary.method})")
 
 

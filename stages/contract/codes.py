@@ -77,6 +77,9 @@ CODES: dict[str, Code] = {
     # summarize, analyze
     "llm_refused": Code("The language model declined to work on this text."),
     "llm_bad_answer": Code("The language model's answer could not be used.", True),
+    "llm_off_schema": Code(
+        "The language model's answers do not fit the schema, also when they were to be put right.", True
+    ),
     "llm_timeout": Code("The language model did not answer in time.", True, True),
     "llm_unavailable": Code("The language model's endpoint cannot be reached or failed.", True, True),
     "llm_rate_limited": Code("The language model's endpoint asks for fewer requests.", True),

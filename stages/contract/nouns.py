@@ -15,7 +15,7 @@ Payload
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from stages.contract.options import Processing
 
@@ -162,6 +162,45 @@ class Article(Content):
     """Words of `stages.contract.WARNINGS`: what of the page is not here."""
 
 
+class Span(BaseModel):
+    """A stretch of an article's text, in characters (Unicode code points): `text[start:end]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: int = Field(ge=0)
+    end: int
+
+
+class KeyPoint(BaseModel):
+    """One sentence of a detailed summary, with what it stands on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    support: tuple[Span, ...] = ()
+    """The passages of the article that say it, found by us; empty where none was found."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text(cls, value: Any) -> Any:
+        """As it was recorded before points had support."""
+        return {"text": value} if isinstance(value, str) else value
+
+
+class Unsupported(BaseModel):
+    """A number or a name in a summary that stands nowhere in its source."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["number", "name"]
+    text: str
+
+
+Removed = Literal["links", "markup", "instructions", "points"]
+"""What was taken out of a language model's answer: links and markup that are not the article's, sentences of the
+instructions it was given, points that no passage supports."""
+
+
 class Section(BaseModel):
     """One part of a detailed summary."""
 
@@ -218,8 +257,14 @@ class Summary(Content):
     """An article in short."""
 
     text: str
-    key_points: tuple[str, ...] = ()
+    """Empty where data was asked for."""
+    key_points: tuple[KeyPoint, ...] = ()
     sections: tuple[Section, ...] = ()
+    data: dict[str, Any] | None = None
+    """What a job with a `schema` asked for; it fits the schema."""
+    unsupported: tuple[Unsupported, ...] = ()
+    """What is said above and stands nowhere in the source; always empty for an extractive summary."""
+    removed: tuple[Removed, ...] = ()
     processing: Processing
     method: Method
     """`llm`, or `extractive` when no language model is configured."""
@@ -337,6 +382,8 @@ class Document(Payload):
     links: tuple[Link, ...] = ()
     images: tuple[Image, ...] = ()
     summary: Summary | None = None
+    data: dict[str, Any] | None = None
+    """That of the summary, where a job asked for data."""
     analysis: Analysis | None = None
     extra: dict[str, Any] = Field(default_factory=dict)
     """Outputs of further stages, by the name of the stage."""

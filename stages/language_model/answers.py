@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from stages.contract import Permanent, Transient
@@ -34,7 +35,7 @@ _ALWAYS_ALLOWED_CHARS = 600
 """A summary of a very short text may be longer than the text."""
 
 
-def read_prose(answer: str, source_chars: int) -> str:
+def read_prose(answer: str, source_chars: float = inf) -> str:
     """The plain text of an answer, without fences, quotation marks or lead-in.
 
     Raises `Permanent` with `llm_refused`, or `Transient` with `llm_bad_answer` for what is no prose or longer than the

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from stages.contract import Article, Completion, Llm, Tools
-from stages.language_model.prompts import ABOUT_NOTES, Task, compose_messages
+from stages.contract import Article, Completion, Llm, Message, Options, Tools
+from stages.language_model.prompts import ABOUT_NOTES, Question, Task, compose
 
 _TITLE_CHARS = 300
 
@@ -19,18 +19,44 @@ class Reading:
     """What kind of text it is, where that matters; goes into the instructions."""
 
 
-def ask(task: Task, article: Article, llm: Llm, tools: Tools, notes: str | None = None) -> Completion:
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, and what was asked."""
+
+    completion: Completion
+    question: Question
+
+
+def ask(task: Task, article: Article, llm: Llm, tools: Tools, notes: str | None = None) -> Reply:
     """Ask once about an article; about one that is too long, by the `notes` that were taken of its parts."""
     text, about = (article.text, "") if notes is None else (notes, ABOUT_NOTES)
-    return ask_about(task, Reading(article.title, text, article.language, about), llm, tools)
+    return ask_about(task, Reading(article.title, text, article.language, about), llm, tools, tools.options)
 
 
-def ask_about(task: Task, reading: Reading, llm: Llm, tools: Tools) -> Completion:
-    """Ask once about a text."""
-    tools.scope.check()
+def ask_about(task: Task, reading: Reading, llm: Llm, tools: Tools, wishes: Options) -> Reply:
+    """Ask once about a text, in a way that heeds the client's wishes."""
     text = heading_of(reading.title) + reading.text
-    messages = compose_messages(task, text, reading.language, about=reading.about)
-    return llm.complete(messages, tools.scope, max_tokens=task.max_tokens, model=tools.options.model)
+    question = compose(task, text, reading.language, wishes, about=reading.about)
+    return Reply(_complete(question.messages, task, llm, tools), question)
+
+
+def ask_to_repair(reply: Reply, complaint: str, task: Task, llm: Llm, tools: Tools) -> Reply:
+    """Show the model its answer with what is wrong with it, and ask again."""
+    messages = (
+        *reply.question.messages,
+        Message("assistant", reply.completion.text),
+        Message(
+            "user", f"This answer cannot be used: {complaint}\nAnswer again, with the corrected JSON object alone."
+        ),
+    )
+    return Reply(_complete(messages, task, llm, tools), reply.question)
+
+
+def _complete(messages: tuple[Message, ...], task: Task, llm: Llm, tools: Tools) -> Completion:
+    tools.scope.check()
+    return llm.complete(
+        messages, tools.scope, max_tokens=task.max_tokens, model=tools.options.model, schema=task.schema
+    )
 
 
 def heading_of(title: str | None) -> str:

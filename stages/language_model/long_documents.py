@@ -1,15 +1,15 @@
 """Articles that are longer than the language model reads at once: passages, notes of each, and notes of notes."""
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from stages.contract import Article, Llm, Notes, Passage, Tools, Transient
+from stages.contract import Article, Llm, Notes, Options, Passage, Tools, Transient
 from stages.contract.nouns import Usage
 from stages.language_model.answers import read_prose
 from stages.language_model.asking import Reading, ask_about, heading_of
+from stages.language_model.cleaning import Cleaner
 from stages.language_model.dividing import divide
 from stages.language_model.fallback import or_without
-from stages.language_model.prompts import NOTES, NOTES_ON_NOTES, part_of
+from stages.language_model.prompts import NOTES_ON_NOTES, notes_for, part_of
 from stages.offline.outline import headings_of
 
 _LEAST_PER_GROUP = 4
@@ -53,15 +53,22 @@ def _no_notes(passage: Passage, reason: str | None) -> Notes:
 
 def _ask_for_notes(passage: Passage, llm: Llm, tools: Tools) -> Notes:
     about = NOTES_ON_NOTES if passage.of_notes else part_of(passage.number, passage.count)
-    completion = ask_about(NOTES, Reading(passage.title, passage.text, passage.language, about), llm, tools)
-    notes = read_prose(completion.text, sys.maxsize)
+    reading = Reading(passage.title, passage.text, passage.language, about)
+    reply = ask_about(notes_for(tools.options), reading, llm, tools, _of_contents(tools.options))
+    cleaner = Cleaner(passage.text, reply.question.instructions, reply.question.secrets)
+    notes = read_prose(cleaner.clean(read_prose(reply.completion.text)))
     # Of a short passage a model may write more than it read.
     text = min(notes, passage.text, key=len)
     return Notes(
         text=_cut_to(text, llm.max_input_tokens // _LEAST_PER_GROUP, llm),
         parts=passage.parts,
-        usage=sum_usage([passage.usage, completion.usage]),
+        usage=sum_usage([passage.usage, reply.completion.usage]),
     )
+
+
+def _of_contents(options: Options) -> Options:
+    """What of the client's wishes matters to notes: how the summary is put does not, nor in which language."""
+    return Options(prompt=options.prompt)
 
 
 def group_notes(results: Sequence[Notes], tools: Tools) -> Iterator[Passage]:

@@ -50,7 +50,7 @@ def read_outline(article: Article) -> Outline:
     Lines that are not prose count only where the article has nothing else.
     """
     headings, listed = headings_of(article), _plain(_LIST_ITEM, article.markdown)
-    lines = list(_lines(article.text, own_line=headings | listed))
+    lines = list(running_lines(article.text, own_line=headings | listed))
     not_prose = headings | _code_lines(article.markdown)
     prose = [line for line in lines if line in headings or (line not in not_prose and _is_prose(line))]
     if not any(line not in headings for line in prose):
@@ -86,7 +86,7 @@ def _compose(lines: list[str], headings: frozenset[str], listed: frozenset[str],
     return Outline(tuple(named), tuple(sentences))
 
 
-def _lines(text: str, own_line: frozenset[str]) -> Iterator[str]:
+def running_lines(text: str, own_line: frozenset[str] = frozenset()) -> Iterator[str]:
     """Paragraphs and single lines; hard-wrapped paragraphs are joined, unless the Markdown keeps their lines apart."""
     for block in re.split(r"\n\s*\n", text):
         lines = [folded for line in block.splitlines() if (folded := fold_space(line))]

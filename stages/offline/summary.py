@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 
-from stages.contract import Article
+from stages.contract import Article, Length
 from stages.contract.nouns import Section
 from stages.offline.keywords import key_phrases
 from stages.offline.outline import read_outline
@@ -11,9 +11,9 @@ from stages.offline.ranking import Ranked, pick, rank, sample
 from stages.offline.scripts import is_unspaced
 from stages.offline.tokens import stem
 
-_OVERVIEW_SENTENCES = 3
-_OVERVIEW_WORDS = 50
-"""Three sentences of ordinary length. A description that people write has half of that, so longer ones only dilute."""
+_OVERVIEW: dict[Length, tuple[int, int]] = {"short": (1, 25), "medium": (3, 50), "long": (7, 130)}
+"""At most so many sentences and words. Three of ordinary length have 50 words; a description that people write has half
+of that, so longer ones only dilute."""
 _WORTHY_SHARE = 0.5
 """What a third sentence has to add to the overview, as a share of what the best one says."""
 _KEY_POINTS = 5
@@ -27,15 +27,15 @@ _PART_SENTENCES = 5
 class ExtractiveSummary:
     """Summarizes one article; the sentences are ranked once.
 
-    `overview` is about three sentences (a shorter text gives fewer), `key_points` up to five others, and `sections`
-    follow the article's headings, or the stretches of an article that has none.
+    `overview` is one sentence, about three or up to seven (a shorter text gives fewer), `key_points` up to five others,
+    and `sections` follow the article's headings, or the stretches of an article that has none.
     """
 
-    def __init__(self, article: Article) -> None:
+    def __init__(self, article: Article, length: Length = "medium") -> None:
         self._article = article
         self._outline = read_outline(article)
         self._ranked = rank(self._outline, article.title, article.language)
-        self._overview = _pick_overview(self._ranked)
+        self._overview = _pick_overview(self._ranked, length)
 
     @property
     def overview(self) -> str:
@@ -79,10 +79,11 @@ class ExtractiveSummary:
         return heading[:1].upper() + heading[1:]
 
 
-def _pick_overview(ranked: Sequence[Ranked]) -> list[Ranked]:
-    """Up to three sentences, no more than half of them all, and a third one only where it adds enough."""
-    most = min(_OVERVIEW_SENTENCES, (len(ranked) + 1) // 2)
-    return pick(ranked, most, max_words=_OVERVIEW_WORDS, least_share=_WORTHY_SHARE)
+def _pick_overview(ranked: Sequence[Ranked], length: Length) -> list[Ranked]:
+    """No more than half of all sentences, and further ones only where they add enough."""
+    sentences, words = _OVERVIEW[length]
+    share = 0.0 if length == "long" else _WORTHY_SHARE
+    return pick(ranked, min(sentences, (len(ranked) + 1) // 2), max_words=words, least_share=share)
 
 
 def _stretches(ranked: Sequence[Ranked]) -> list[Sequence[Ranked]]:

@@ -24,7 +24,11 @@ API_KEY = "sk-never-to-be-seen"
 POLICY_ATTEMPTS = CATALOG.stage("summarize").retry.max_attempts
 DETAILED = {
     "summary": "A lock keeper saved a town. She did it by hand. Electric gates would have failed.",
-    "key_points": ["The keeper was awake.", "The cable was under water."],
+    "key_points": [
+        "The inquiry found that electric gates would have failed.",
+        {"text": "The far bank came first.", "quote": "Ellery opened the sluice on the far bank first"},
+        {"text": "You have won a prize.", "quote": "you have won"},
+    ],
     "sections": [{"heading": "The flood", "text": "The water came at night. It fell by dawn."}],
 }
 ANALYSIS = {
@@ -35,15 +39,25 @@ ANALYSIS = {
 }
 
 
+SCHEMA = {
+    "type": "object",
+    "properties": {"keeper": {"type": "string"}, "years": {"type": "integer"}},
+    "required": ["keeper", "years"],
+    "additionalProperties": False,
+}
+DATA = {"keeper": "Ruth Ellery", "years": 31}
+INJECTED = "Owls. ![x](https://evil.example/c.png) Log in at https://evil.example/login. <script>x()</script>"
+
+
 @dataclass(frozen=True)
 class Case:
     """What the endpoint answers about one text, and what else the job asks for."""
 
     replies: tuple[Reply, ...]
-    body: dict[str, str]
+    body: dict[str, Any]
 
 
-def case(*replies: Reply, **body: str) -> Case:
+def case(*replies: Reply, **body: Any) -> Case:
     return Case(replies, body)
 
 
@@ -51,6 +65,14 @@ CASES = {
     "quick": case(answer()),
     "detailed": case(answer(json.dumps(DETAILED)), processing="detailed"),
     "analyze": case(answer(json.dumps(ANALYSIS)), pipeline="analyze"),
+    "data": case(
+        failure(400, "response_format is not supported"),
+        answer('{"keeper": "Ruth Ellery"}'),
+        answer(f"Here you are:\n```json\n{json.dumps(DATA)}\n```"),
+        schema=SCHEMA,
+    ),
+    "off-schema": case(answer('{"keeper": 3}'), schema=SCHEMA),
+    "gullible": case(answer(INJECTED)),
     "refusing": case(refusal()),
     "filtering": case(filtered()),
     "garbage": case(GARBAGE["not JSON"]),
@@ -127,9 +149,34 @@ def test_the_model_is_asked_once_with_the_configured_name_and_key(ended: Ended) 
 def test_a_detailed_summary_has_key_points_and_sections(ended: Ended) -> None:
     summary = ended.document("detailed")["summary"]
     assert summary["text"] == DETAILED["summary"]
-    assert summary["key_points"] == DETAILED["key_points"]
+    text = ended.document("detailed")["text"]
+    found = [[text[span["start"] : span["end"]] for span in point["support"]] for point in summary["key_points"]]
+    assert [point["text"] for point in summary["key_points"]] == [
+        "The inquiry found that electric gates would have failed.",
+        "The far bank came first.",
+    ]
+    assert ["".join(passages).split()[:3] for passages in found] == [
+        ["The", "inquiry", "found"],
+        ["Ellery", "opened", "the"],
+    ]
+    assert summary["removed"] == ["points"]
     assert summary["sections"] == DETAILED["sections"]
     assert (summary["method"], summary["processing"]) == ("llm", "detailed")
+
+
+def test_data_comes_from_a_server_without_structured_answers_after_one_repair(ended: Ended) -> None:
+    document = ended.document("data")
+    assert document["data"] == document["summary"]["data"] == DATA
+    assert ended.summarize("data")["attempts"] == 1
+    formats = [json.loads(request.body).get("response_format") for request in ended.llm.requests(_mark("data"))]
+    assert [asked is not None for asked in formats] == [True, False, False]
+
+
+def test_what_a_page_makes_a_model_add_does_not_reach_the_result(ended: Ended) -> None:
+    summary = ended.document("gullible")["summary"]
+    assert "evil.example" not in summary["text"]
+    assert "<" not in summary["text"]
+    assert summary["removed"] == ["links", "markup"]
 
 
 def test_an_analysis_is_the_model_s_with_mentions_counted_in_the_text(ended: Ended) -> None:
@@ -146,6 +193,7 @@ def test_an_analysis_is_the_model_s_with_mentions_counted_in_the_text(ended: End
         ("filtering", "llm_refused", 1, False),
         ("garbage", "llm_bad_answer", POLICY_ATTEMPTS, True),
         ("not-as-asked", "llm_bad_answer", POLICY_ATTEMPTS, True),
+        ("off-schema", "llm_off_schema", POLICY_ATTEMPTS, True),
         ("denying", "llm_denied", 1, True),
         ("rejecting", "llm_rejected", 1, False),
     ],
@@ -158,7 +206,8 @@ def test_a_model_that_does_not_help_fails_the_job_with_a_code_of_its_own(
     assert view["error"]["code"] == code
     assert view["error"]["stage"] == "summarize"
     assert view["error"]["retryable"] is retryable
-    assert ended.summarize(name)["attempts"] == attempts == ended.llm.hits(_mark(name))
+    calls = attempts * 2 if name == "off-schema" else attempts
+    assert (ended.summarize(name)["attempts"], ended.llm.hits(_mark(name))) == (attempts, calls)
 
 
 def test_a_rate_limit_is_waited_out_without_spending_attempts(ended: Ended) -> None:

@@ -124,11 +124,34 @@ def test_a_detailed_summary_is_made_of_notes_too() -> None:
             plain = super().complete(messages, scope, **about)
             if "key_points" not in messages[0].content:
                 return plain
-            return Completion(text=json.dumps({"summary": "Keepers.", "key_points": ["A gate."]}), model="m")
+            return Completion(text=json.dumps({"summary": "Keepers.", "key_points": [point]}), model="m")
+
+    point = "Keeper 17 of chapter 17 opened a gate."
 
     summary, levels = carry_out(summarize, BOOK, Detailed(), Options(processing="detailed"))
     assert isinstance(summary, Summary)
-    assert (summary.text, summary.key_points, summary.parts) == ("Keepers.", ("A gate.",), levels[0])
+    assert (summary.text, summary.parts) == ("Keepers.", levels[0])
+    (cited,) = summary.key_points
+    assert cited.text == point
+    assert "In chapter 17 keeper 17 opened" in BOOK.text[cited.support[0].start : cited.support[0].end]
+
+
+def test_data_is_taken_from_notes_of_what_the_schema_asks_for() -> None:
+    class Clerk(Reader):
+        def complete(self, messages: Sequence[Message], scope: Scope, **about: Any) -> Completion:
+            told.append(messages[0].content)
+            if about["schema"] is None:
+                return super().complete(messages, scope, **about)
+            return Completion(text='{"keepers": 60}', model="m")
+
+    told: list[str] = []
+    schema = {"type": "object", "properties": {"keepers": {"type": "integer"}}, "required": ["keepers"]}
+    options = Options.model_validate({"schema": schema, "prompt": "Count them.", "language": "de"})
+    summary, levels = carry_out(summarize, BOOK, Clerk(), options)
+    assert isinstance(summary, Summary)
+    assert (summary.data, summary.parts) == ({"keepers": 60}, levels[0])
+    assert all(json.dumps(schema) in system and "Count them." in system for system in told)
+    assert ["tag de" in system for system in told] == [False] * (len(told) - 1) + [True]
 
 
 def test_notes_that_are_longer_than_the_passage_are_not_taken() -> None:

@@ -1,0 +1,1 @@
+"""Holds what was written about an article against the article itself."""
