@@ -7,7 +7,17 @@ import typer
 
 from api.cli.batch import batch
 from api.cli.budgets import budgets
-from api.cli.choices import ProcessingChoice, Quick
+from api.cli.choices import (
+    Audience,
+    HowLong,
+    Language,
+    LengthChoice,
+    Model,
+    ProcessingChoice,
+    Prompt,
+    Quick,
+    SchemaFile,
+)
 from api.cli.guard import guarded, settings_with
 from api.cli.jobs import jobs
 from api.cli.keys import keys
@@ -51,18 +61,25 @@ def run(  # noqa: PLR0917  # typer reads them as options
     pipeline: Annotated[str | None, typer.Option(help="A named pipeline.")] = None,
     stages: Annotated[str | None, typer.Option(help="An order of stages, separated by commas.")] = None,
     processing: Quick = ProcessingChoice.QUICK,
+    length: HowLong = LengthChoice.MEDIUM,
+    language: Language = None,
+    audience: Audience = None,
+    prompt: Prompt = None,
+    model: Model = None,
+    schema: SchemaFile = None,
     lane: Annotated[Lane, typer.Option(help="How soon the jobs are served.")] = Lane.NORMAL,
     json: Json = False,
     output: Output = None,
 ) -> None:
     """Run jobs and print their results, on the running stack or on one for the length of this command."""
     from api.cli.run import Wish, run_sources
+    from api.cli.wishes import Wishes
 
     wish = Wish(
         sources=tuple(sources),
         pipeline=pipeline,
         stages=tuple(stages.split(",")) if stages else None,
-        processing=processing.value,
+        wishes=Wishes(processing.value, length.value, language, audience, prompt, model, schema),
         lane=lane,
     )
     guarded(lambda: run_sources(settings_with(), wish, as_json=json, output=output))

@@ -1,6 +1,7 @@
 """Options that several commands have."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,24 @@ class ProcessingChoice(StrEnum):
 
 Quick = Annotated[
     ProcessingChoice, typer.Option(help="quick: about three sentences; detailed: sections and key points.")
+]
+
+
+class LengthChoice(StrEnum):
+    """`Length`, as the command line wants it."""
+
+    SHORT = "short"
+    MEDIUM = "medium"
+    LONG = "long"
+
+
+HowLong = Annotated[LengthChoice, typer.Option(help="How long the summary is to be.")]
+Language = Annotated[str | None, typer.Option(metavar="TAG", help="Of the summary, such as de; that of the page.")]
+Audience = Annotated[str | None, typer.Option(metavar="WORDS", help="Whom the summary is for.")]
+Prompt = Annotated[str | None, typer.Option(metavar="TEXT", help="What the summary is to heed.")]
+Model = Annotated[str | None, typer.Option(metavar="NAME", help="Another language model that is on offer.")]
+SchemaFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A JSON Schema: the answer is data that fits it.", dir_okay=False)
 ]
 
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word to find it by; repeatable.")]

@@ -7,15 +7,22 @@ from typing import Annotated
 import typer
 
 from api.cli.choices import (
+    Audience,
     Delay,
     ExpiresAt,
+    HowLong,
+    Language,
+    LengthChoice,
     MaxAge,
     MaxAttempts,
     Metadata,
+    Model,
     NotBefore,
     ProcessingChoice,
+    Prompt,
     Quick,
     Render,
+    SchemaFile,
     Tags,
 )
 from api.cli.guard import guarded
@@ -47,6 +54,12 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     pipeline: Annotated[str | None, typer.Option(help="A named pipeline.")] = None,
     stages: Annotated[str | None, typer.Option(help="An order of stages, separated by commas.")] = None,
     processing: Quick = ProcessingChoice.QUICK,
+    length: HowLong = LengthChoice.MEDIUM,
+    language: Language = None,
+    audience: Audience = None,
+    prompt: Prompt = None,
+    model: Model = None,
+    schema: SchemaFile = None,
     lane: Annotated[Lane, typer.Option(help="How soon the jobs are served.")] = Lane.NORMAL,
     tag: Tags = None,
     meta: Metadata = None,
@@ -66,6 +79,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     """Submit jobs to a running service and print their ids."""
     from api.cli.submit import Order, submit_jobs
     from api.cli.terms import Terms
+    from api.cli.wishes import Wishes
 
     order = Order(
         urls=tuple(urls or ()),
@@ -73,7 +87,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         text=text,
         pipeline=pipeline,
         stages=tuple(stages.split(",")) if stages else None,
-        processing=processing.value,
+        wishes=Wishes(processing.value, length.value, language, audience, prompt, model, schema),
         lane=lane,
         terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render),
         reuse_s=reuse,

@@ -11,6 +11,7 @@ from api.cli.interrupts import noted_interrupts
 from api.cli.output import print_results, write_results
 from api.cli.progress import Progress, Watched
 from api.cli.report import note
+from api.cli.wishes import Wishes
 from api.schemas import JobView
 from orchestration.embedded.background import background_stack, require_stack
 from orchestration.settings import Settings
@@ -18,7 +19,7 @@ from orchestration.submit import Submission
 from orchestration.wiring import Wiring
 from pipeline.errors import JobFinished, PipelineError
 from pipeline.job import DEFAULT_TENANT, Job, JobState, Lane
-from stages.contract import Options, Processing
+from stages.contract import Options
 
 POLL_S = 0.05
 STDIN = "-"
@@ -38,17 +39,17 @@ class Wish:
     """What the command line asks for."""
 
     sources: tuple[str, ...]
-    pipeline: str | None = None
-    stages: tuple[str, ...] | None = None
-    processing: Processing = "quick"
-    lane: Lane = Lane.NORMAL
+    pipeline: str | None
+    stages: tuple[str, ...] | None
+    wishes: Wishes
+    lane: Lane
 
     def submission(self, source: str) -> Submission:
         """The job for one of the sources. Raises `OSError` when a file cannot be read."""
         wanted = Submission(
             pipeline=self.pipeline,
             stages=self.stages,
-            options=Options(processing=self.processing),
+            options=self.wishes.options(),
             lane=self.lane,
         )
         if "://" in source:

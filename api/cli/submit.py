@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import typer
 
@@ -14,10 +15,11 @@ from api.cli.progress import Watched
 from api.cli.report import complain, note
 from api.cli.service import ANSWER_WITHIN_S, Address, with_address
 from api.cli.terms import Terms
+from api.cli.wishes import Wishes
 from api.client import JobFields, Penstock, SubmissionFields
 from api.schemas import JobView
 from pipeline.job import JobState, Lane
-from stages.contract import Permanent, Processing
+from stages.contract import Permanent
 from stages.decoding import decode
 
 STDIN = "-"
@@ -32,7 +34,7 @@ class Order:
     text: str | None
     pipeline: str | None
     stages: tuple[str, ...] | None
-    processing: Processing
+    wishes: Wishes
     lane: Lane
     terms: Terms
     reuse_s: float | None
@@ -56,7 +58,7 @@ class Order:
             yield "standard input" if is_piped else "text", {"text": sys.stdin.read() if is_piped else self.text}
 
     def _options(self) -> JobFields:
-        options: JobFields = {"processing": self.processing, "lane": self.lane, **self.terms.fields()}
+        options = cast("JobFields", {**self.wishes.fields(), "lane": self.lane, **self.terms.fields()})
         if self.pipeline is not None:
             options["pipeline"] = self.pipeline
         if self.stages is not None:
