@@ -14,6 +14,7 @@ from stages.offline.tokens import terms
 _MOST_PASSAGES = 3
 _LEAST_SHARE = 0.45
 """Of the weight of a sentence's terms that its passages have to hold. People and models paraphrase the rest."""
+_LEAST_SHARE_ALONE = 0.3
 _LEAST_SHARE_QUOTED = 0.2
 """The same where the sentence comes with a quotation that stands in the text."""
 _MOST_WEIGHT = 3.0
@@ -46,10 +47,16 @@ class Support:
         told = terms(sentence, self._stopwords)
         wanted = frozenset(told)
         chosen = self._choose(wanted, frozenset(pairwise(told)), quoted)
-        held = wanted & frozenset[str]().union(*(self._terms[index] for index in chosen))
-        share = self._weight(held) / (self._weight(wanted) or 1)
-        enough = _LEAST_SHARE_QUOTED if quoted else _LEAST_SHARE
-        return self._passages.spans_of(chosen) if share >= enough else ()
+        return self._passages.spans_of(chosen) if self._is_enough(wanted, chosen, quoted) else ()
+
+    def _is_enough(self, wanted: frozenset[str], chosen: Sequence[int], quoted: Sequence[int]) -> bool:
+        """Whether the passages hold enough together, and the first of them alone: some common words stand anywhere."""
+        whole = self._weight(wanted)
+        together = self._weight(wanted & frozenset[str]().union(*(self._terms[index] for index in chosen)))
+        if quoted or not chosen:
+            return bool(chosen) and together >= whole * _LEAST_SHARE_QUOTED
+        alone = self._weight(wanted & self._terms[chosen[0]])
+        return together >= whole * _LEAST_SHARE and alone >= whole * _LEAST_SHARE_ALONE
 
     def _choose(self, wanted: frozenset[str], pairs: frozenset[tuple[str, str]], quoted: Sequence[int]) -> list[int]:
         """What is quoted, and then the sentences that hold most of what is still wanted, in its order."""
