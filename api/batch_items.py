@@ -10,7 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from api.errors import explained
+from api.dependencies import Entitlement, entitlement_of
+from api.errors import Forbidden, explained
 from api.keyless import is_json, is_lines
 from api.parsing import parsed
 from api.schemas import JobRequest
@@ -32,6 +33,8 @@ class Intake:
     """All but the items; a request that comes again has to say the same."""
     raw: AsyncIterator[Any]
     """An item each: what JSON made of it, or a line."""
+    entitled: Entitlement
+    """Raises `Forbidden` for options that the caller may not give."""
     defaults: dict[str, Any] = field(default_factory=dict)
 
     async def into(self, receiver: Receiver, tenant_id: str) -> Batch:
@@ -63,7 +66,12 @@ class Intake:
             request = JobRequest.model_validate(self._completed(given))
         except ValidationError as error:
             return Item(said, _fault("invalid_request", explained(error)))
-        return Item(said, request.submission(tenant_id))
+        wish = request.submission(tenant_id)
+        try:
+            self.entitled(wish.options)
+        except Forbidden as error:
+            return Item(said, _fault("forbidden_scope", str(error)))
+        return Item(said, wish)
 
     def _completed(self, item: dict[str, Any]) -> dict[str, Any]:
         """An item with what it leaves to the batch."""
@@ -74,16 +82,16 @@ async def intake_of(request: Request, query: BatchHeader) -> Intake:
     """Begin to read a batch. Raises `RequestValidationError` or `HTTPException` for what is none."""
     content_type = request.headers.get("content-type", "")
     if is_lines(content_type):
-        return Intake(query, _lines(request))
+        return Intake(query, _lines(request), entitlement_of(request))
     if is_json(content_type):
-        return _of_document(await request.body())
+        return _of_document(await request.body(), entitlement_of(request))
     raise HTTPException(415, f"Send the batch as application/json or as {NDJSON}.")
 
 
-def _of_document(body: bytes) -> Intake:
+def _of_document(body: bytes, entitled: Entitlement) -> Intake:
     asked = parsed(BatchRequest, body)
     header = asked.model_copy(update={"items": []})
-    return Intake(header, _each(asked.items), asked.defaults)
+    return Intake(header, _each(asked.items), entitled, asked.defaults)
 
 
 async def _each(items: Sequence[Any]) -> AsyncIterator[Any]:

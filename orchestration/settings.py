@@ -58,6 +58,14 @@ class Settings(BaseSettings):
     allow_networks: Annotated[tuple[IPv4Network | IPv6Network | str, ...], NoDecode] = ()
     """Comma-separated networks and names of hosts that may be fetched from although they are not public."""
     user_agent: str = "Penstock/0.1"
+    contact_url: str | None = None
+    """Where those who run hosts learn who visits them; sent with the user agent."""
+    robots: Literal["obey", "ignore"] = "obey"
+    """Whether robots.txt is obeyed."""
+    host_interval_s: float = Field(default=0.25, ge=0, le=3600)
+    """Between the beginnings of two visits to one host; 0 for no limit."""
+    host_concurrency: int = Field(default=4, ge=0)
+    """Visits to one host at once; 0 for no limit."""
     fetch_connect_timeout_s: float = Field(default=5.0, gt=0)
     fetch_read_timeout_s: float = Field(default=15.0, gt=0)
     fetch_total_timeout_s: float = Field(default=45.0, gt=0)
@@ -195,6 +203,11 @@ class Settings(BaseSettings):
         """The budgets where nothing else was set."""
         given = (self.llm_budget_day, self.llm_budget_month, self.llm_tenant_budget_day, self.llm_tenant_budget_month)
         return Limits(*(None if money is None else micros_of(money) for money in given))
+
+    @property
+    def agent(self) -> str:
+        """The user agent as it is sent."""
+        return f"{self.user_agent} (+{self.contact_url})" if self.contact_url else self.user_agent
 
     @property
     def is_embedded(self) -> bool:

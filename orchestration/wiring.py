@@ -4,7 +4,7 @@ import importlib
 import os
 import socket
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from random import SystemRandom
 
 from celery import Celery
@@ -24,6 +24,8 @@ from orchestration.outbound.breakers import CircuitBreakers
 from orchestration.outbound.breakers_fallback import states_at
 from orchestration.outbound.breakers_overview import BreakerDesk
 from orchestration.outbound.browser_found import browser_of
+from orchestration.outbound.hosts import HostPace
+from orchestration.outbound.hosts_shared import hosts_at
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
 from orchestration.outbound.llm import OpenAiChat
@@ -36,7 +38,9 @@ from orchestration.outbound.llm_pace import PacedEndpoint
 from orchestration.outbound.pace import Pace
 from orchestration.outbound.pace_fallback import pace_at
 from orchestration.outbound.page_cache import StoredPages
+from orchestration.outbound.politeness import Manners, PoliteHttp
 from orchestration.outbound.post import GuardedPost
+from orchestration.outbound.robots import ROBOTS_LIMITS, Robots
 from orchestration.page_retention import PageRetirement
 from orchestration.queues import Queues, answering, queues_of
 from orchestration.quotas import QuotaBook, RequestCounter, counter_at
@@ -230,7 +234,7 @@ class Wiring:
     def dispatcher(self) -> Dispatcher:
         """For the process that sends to webhooks. Raises `NoSecretKey`."""
         settings = self.settings
-        post = GuardedPost(user_agent=settings.user_agent, allow_networks=settings.allow_networks)
+        post = GuardedPost(user_agent=settings.agent, allow_networks=settings.allow_networks)
         sender = Sender(self.records, post, sealer_of(settings), self.clock, self.random)
         return Dispatcher(self.records, sender.send, self.random)
 
@@ -342,7 +346,7 @@ class Wiring:
         variant = self.settings.user_agent
         return StoredPages(http, self.records, self.payloads, self.clock, self.random, variant=variant)
 
-    def _http(self) -> GuardedHttp:
+    def _http(self) -> PoliteHttp:
         settings = self.settings
         limits = HttpLimits(
             connect_timeout_s=settings.fetch_connect_timeout_s,
@@ -352,7 +356,14 @@ class Wiring:
             max_wire_bytes=settings.fetch_max_wire_bytes,
             max_decoded_bytes=settings.fetch_max_decoded_bytes,
         )
-        return GuardedHttp(user_agent=settings.user_agent, limits=limits, allow_networks=settings.allow_networks)
+        states = hosts_at(settings.redis_url, self.clock)
+        guarded = partial(GuardedHttp, user_agent=settings.agent, allow_networks=settings.allow_networks)
+        asked = guarded(limits=ROBOTS_LIMITS)
+        agent = settings.user_agent.partition("/")[0]
+        robots = Robots(asked, states, agent, self.clock, self.random, is_obeyed=settings.robots == "obey")
+        pages = guarded(limits=limits, may_follow=robots.welcome)
+        pace = HostPace(settings.host_interval_s, settings.host_concurrency)
+        return PoliteHttp(pages, robots, states, Manners(pace, settings.allow_networks))
 
     @cached_property
     def budget_desk(self) -> BudgetDesk:

@@ -15,7 +15,7 @@ from pipeline.errors import PayloadCorrupt, PayloadsUnavailable, RecordsUnavaila
 from pipeline.events import Announcer
 from pipeline.history import RunHistory, read_payload
 from pipeline.ids import WHOLE, Delivery, Hold, StageKey
-from pipeline.job import PARTS_AT_ONCE, Grant, JobError, Refusal, Refused
+from pipeline.job import PARTS_AT_ONCE, Grant, JobError, Lane, Refusal, Refused
 from pipeline.outcome import (
     Again,
     Cancelled,
@@ -34,7 +34,7 @@ from pipeline.outcome import (
 from pipeline.parts import keep_parts, parts_of, payload_key, perform
 from pipeline.ports import Breakers, Finished, Leases, Outbound, Payloads, Records
 from pipeline.spending import Caller
-from stages.contract import CODES, CancelToken, Clock, JobFacts, Payload, Scope, Source, Tools
+from stages.contract import CODES, CancelToken, Clock, JobFacts, Payload, Scope, Source, Tools, Visitor
 from stages.contract.errors import Cancelled as JobCancelled
 from stages.contract.tools import Turn
 
@@ -203,7 +203,7 @@ def _tools(stage: AnyStage, grant: Grant, services: Services, token: CancelToken
         isolate=services.outbound.isolate,
         clock=services.clock,
         random=services.random,
-        scope=Scope(services.clock, deadline, token),
+        scope=Scope(services.clock, deadline, token, _visitor(grant)),
         turn=Turn(is_last=is_last_attempt(stage, grant), parked_s=grant.parked_s),
         options=grant.options,
         job=JobFacts(
@@ -219,6 +219,12 @@ def _tools(stage: AnyStage, grant: Grant, services: Services, token: CancelToken
     )
 
 
+def _visitor(grant: Grant) -> Visitor:
+    key = grant.key
+    name = f"{key.job_id}:{key.run}:{key.stage}:{key.part}"
+    return Visitor(name, is_urgent=grant.lane is Lane.URGENT, obeys_robots=grant.options.robots == "obey")
+
+
 def _record(hold: Hold, outcome: Outcome, ended: Finished, records: Records) -> Outcome:
     """Write the outcome down; a hold that is no longer the latest turns it into `Stale`."""
     match outcome:
@@ -230,8 +236,8 @@ def _record(hold: Hold, outcome: Outcome, ended: Finished, records: Records) -> 
             return Stale(hold.epoch) if division is None else Divided(division, claim)
         case Done(claim):
             kept = records.complete(hold, claim, ended)
-        case Again(delay_s, error, spends):
-            kept = records.release(hold, error, delay_s=delay_s, spends=spends, ended=ended)
+        case Again(delay_s, error, spends, parks):
+            kept = records.release(hold, error, delay_s=delay_s, spends=spends, parks=parks, ended=ended)
         case Dead(error, spends):
             kept = records.fail(hold, error, spends=spends, ended=ended)
         case Returned(error, claim_key):

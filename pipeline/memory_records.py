@@ -131,7 +131,9 @@ class MemoryRecords(
             self._go_on(self._kept[hold.key.job_id], claim, ended.at)
             return True
 
-    def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:
+    def release(
+        self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished, parks: bool = True
+    ) -> bool:
         """Give a stage back to be tried again after a delay."""
         with self._lock:
             self._spend(hold, ended)
@@ -141,8 +143,12 @@ class MemoryRecords(
             now_s = self._now_s()
             spent = stage.record.attempts + spends
             stage.launch(now_s, not_before_s=now_s + delay_s, error=error, attempts=spent)
-            parked_since_s = now_s if stage.parked_since_s is None else stage.parked_since_s
-            stage.parked_since_s = None if spends or error.is_waited_for else parked_since_s
+            if spends or error.is_waited_for:
+                stage.parked_since_s = None
+            elif parks:
+                stage.parked_since_s = now_s if stage.parked_since_s is None else stage.parked_since_s
+            elif stage.parked_since_s is not None:
+                stage.parked_since_s += delay_s
             stage.end_try("retried" if spends else "postponed", ended, error)
             return True
 

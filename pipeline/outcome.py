@@ -9,7 +9,7 @@ from pipeline.composition import AnyStage
 from pipeline.errors import MachineryFailed, PayloadLost
 from pipeline.ids import Claim
 from pipeline.job import Division, Grant, JobError
-from stages.contract import CODES, Permanent, Postponed, RetryPolicy, StageError, Transient
+from stages.contract import CODES, Awaited, Permanent, Postponed, RetryPolicy, StageError, Transient
 from stages.contract.errors import Cancelled as JobCancelled
 
 MAX_PARKED_S = 15 * 60
@@ -62,6 +62,8 @@ class Again:
     delay_s: float
     error: JobError
     spends: bool = False
+    parks: bool = True
+    """Whether the delay counts as waiting for a dependency that does not work; waiting for one's turn does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ def judge(  # noqa: PLR0911  # one line a kind of error
     match error:
         case JobCancelled():
             return Cancelled()
+        case Awaited():
+            return _unless_too_late(Again(error.delay_s, _described(error, grant), parks=False), grant, now)
         case Postponed():
             return _postponed(error, grant, now)
         case Transient():

@@ -188,8 +188,11 @@ class Records(QueueRecords, SpendingRecords, ShareRecords, AnswerRecords, Budget
     def unlaunch_parts(self, key: StageKey) -> None:
         """Say that parts of the stage that are ready and had no attempt yet may have no message, as in `unlaunch`."""
 
-    def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:
-        """Give a stage back to be tried again after a delay; `spends` says whether an attempt was spent.
+    def release(
+        self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished, parks: bool = True
+    ) -> bool:
+        """Give a stage back to be tried again after a delay; `spends` says whether an attempt was spent, `parks`
+        whether the delay counts as being parked.
 
         A released stage counts as launched once more: the one who releases publishes. The time that it has been
         postponed counts on, unless the error is one that is waited for. False as in `complete`.

@@ -19,7 +19,7 @@ from api.schemas_queues import QueueList, WorkerList
 from api.schemas_runs import ReplayRequest
 from api.schemas_usage import USAGE, Groups, UsageReport
 from pipeline.job import JobState, Lane
-from stages.contract import Document, Length, Options, Processing
+from stages.contract import Document, Length, Options, Processing, RobotsUse
 from stages.contract.options import Fallback
 
 T = TypeVar("T")
@@ -49,6 +49,8 @@ class JobOptions(TypedDict, total=False):
     """How old a stored copy of the page may be; 0 to ask its host anyway."""
     render: bool
     """Whether to load the page in a browser that runs its scripts."""
+    robots: RobotsUse
+    """`ignore` needs the scope `admin`."""
     lane: Lane | str
     tags: Iterable[str]
     metadata: Mapping[str, str]

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from api import event_stream
 from api.auth import MAY_READ, MAY_SUBMIT, SCHEME_NAME, Shown, caller_of, require
 from api.conditional import IfNoneMatch, is_known, not_modified, strong_tag, weak_tag
-from api.dependencies import Events, RunNumber, Services, Tenant, require_json
+from api.dependencies import Entitled, Events, RunNumber, Services, Tenant, require_json
 from api.errors import Conflict, NotAcceptable, NotFound, Problem
 from api.html import as_html
 from api.idempotency import Repeatable
@@ -63,14 +63,22 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses={"default": probl
     },
 )
 def submit(
-    request: JobSubmission, response: Response, services: Services, tenant: Tenant, repeatable: Repeatable
+    request: JobSubmission,
+    response: Response,
+    services: Services,
+    tenant: Tenant,
+    *,
+    repeatable: Repeatable,
+    entitled: Entitled,
 ) -> Submitted:
     """Accept a job. Once this answers 202 the job is kept and will end, whatever fails in between.
 
     200 with a job that has done the same, where `dedupe` allows it.
     """
     key = repeatable.key(request)
-    return submitted(services.desk, request.submission(tenant), request.dedupe, key, response)
+    wish = request.submission(tenant)
+    entitled(wish.options)
+    return submitted(services.desk, wish, request.dedupe, key, response)
 
 
 def submitted(

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends, Response, status
 
 from api.auth import MAY_READ, MAY_SUBMIT
-from api.dependencies import Services, Tenant, require_json
+from api.dependencies import Entitled, Services, Tenant, require_json
 from api.idempotency import Repeatable
 from api.routes.jobs import accepted, problems
 from api.schemas import RerunAccepted, job_url
@@ -41,9 +41,11 @@ def replay(
     tenant: Tenant,
     *,
     repeatable: Repeatable,
+    entitled: Entitled,
 ) -> RerunAccepted:
     """Start a finished job again from any stage whose input is still kept, in a run of its own."""
     key = repeatable.key(request)
+    entitled(request.options)
     job = services.reruns.replay(tenant, job_id, request.from_stage, request.options, key)
     return rerun_accepted(response, job)
 

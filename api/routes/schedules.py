@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response, status
 
 from api.auth import MAY_READ, MAY_SUBMIT
-from api.dependencies import Services, Tenant, require_json
+from api.dependencies import Entitled, Services, Tenant, require_json
 from api.routes.jobs import problems
 from api.schemas import PageQuery
 from api.schemas_schedules import (
@@ -30,10 +30,13 @@ OfBody: dict[int | str, Any] = {400: problems, 413: problems, 415: problems, 422
     dependencies=[MAY_SUBMIT, Depends(require_json)],
     responses={**OfBody, 503: problems},
 )
-def create(request: ScheduleRequest, response: Response, services: Services, tenant: Tenant) -> ScheduleView:
+def create(
+    request: ScheduleRequest, response: Response, services: Services, tenant: Tenant, entitled: Entitled
+) -> ScheduleView:
     """Make a schedule. What it is to submit is looked at now, and again each time it fires."""
     timetable = request.timetable(services.clock.now())
     order = request.ordered(tenant)
+    entitled(*(item.options for item in order.items))
     schedule = services.schedules.create(tenant, request.name, timetable, request.catch_up, order)
     response.headers["Location"] = schedule_url(schedule.id)
     return ScheduleView.of(schedule)
@@ -57,15 +60,19 @@ def read(schedule_id: str, services: Services, tenant: Tenant) -> ScheduleView:
     dependencies=[MAY_SUBMIT, Depends(require_json)],
     responses={**OfBody, 404: problems},
 )
-def change(schedule_id: str, request: SchedulePatch, services: Services, tenant: Tenant) -> ScheduleView:
+def change(
+    schedule_id: str, request: SchedulePatch, services: Services, tenant: Tenant, entitled: Entitled
+) -> ScheduleView:
     """Change a schedule. Other times count from now; a paused one stays paused."""
+    order = request.order(tenant)
+    entitled(*(item.options for item in (order.items if order else ())))
     schedule = services.schedules.change(
         tenant,
         schedule_id,
         name=request.name,
         times=request.times(),
         catch_up=request.catch_up,
-        order=request.order(tenant),
+        order=order,
     )
     return ScheduleView.of(schedule)
 

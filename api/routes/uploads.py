@@ -15,7 +15,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from api.auth import MAY_SUBMIT
-from api.dependencies import Services, Tenant
+from api.dependencies import Services, Tenant, entitlement_of
 from api.idempotency import Repeatable
 from api.keyless import is_form
 from api.parsing import parsed
@@ -85,6 +85,7 @@ async def upload(
         def submit() -> Submitted:
             key = repeatable.key(Uploaded(options=options, sha256=sha256_of(file.file), **about))
             wish = options.submission_of(tenant, body=file.file, **about)
+            entitlement_of(request)(wish.options)
             return submitted(services.desk, wish, options.dedupe, key, response)
 
         return await run_in_threadpool(submit)

@@ -51,7 +51,7 @@ class CircuitBreakers:
         """Let the block run, and learn from how it ends. Its own exception always comes through.
 
         Failures are `StageError`s that blame the dependency. Any other `StageError` shows that it is alive;
-        a cancellation, waiting for another's call, a defect or the end of the process shows nothing.
+        a cancellation, waiting for a turn, a defect or the end of the process shows nothing.
 
         Raises `Postponed` with code `dependency_unavailable` while the breaker is open.
         """

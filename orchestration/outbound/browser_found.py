@@ -53,7 +53,7 @@ def browser_of(settings: Settings) -> Chromium | None:
     )
     return Chromium(
         executable,
-        user_agent=settings.user_agent,
+        user_agent=settings.agent,
         limits=limits,
         allow_networks=settings.allow_networks,
         sandbox=settings.chromium_sandbox,

@@ -1,6 +1,6 @@
 """The guarded client for the open web: public addresses only, bounded in time, size and redirects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,8 @@ from orchestration.outbound.retrying import once_more
 from orchestration.outbound.transport import PoolTransport
 from stages.contract import CODES, Fetched, Permanent, Scope, StageError, Transient, Validators
 from stages.web import origin_of
+
+MayFollow = Callable[[str, Scope], object]
 
 MIB = 1024 * 1024
 ACCEPT = "text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.9,application/pdf;q=0.9,*/*;q=0.1"
@@ -59,6 +61,8 @@ class HttpLimits:
     max_redirects: int = 5
     max_wire_bytes: int = 10 * MIB
     max_decoded_bytes: int = 20 * MIB
+    cut_at_bytes: int | None = None
+    """Read no more of a body than about this much, and take it for all of it; default none."""
     max_headers: int = 256
     """Of one answer. Their size is limited by httpcore: 100 KiB, status line included."""
 
@@ -83,6 +87,7 @@ class GuardedHttp:
     - `allow_ports`: of public addresses; default 80 and 443.
     - `ca_file`: PEM file of further certificate authorities; default none.
     - `resolve`: `(host, port) -> addresses`, raising OSError; default the system's resolver.
+    - `may_follow`: asked about each URL that an answer redirects to; raises to refuse it. Default: all of them.
     """
 
     def __init__(
@@ -94,8 +99,10 @@ class GuardedHttp:
         allow_ports: frozenset[int] = WEB_PORTS,
         ca_file: str | None = None,
         resolve: Resolve = resolve,
+        may_follow: MayFollow = lambda _url, _scope: None,
     ) -> None:
         self._limits = limits or HttpLimits()
+        self._may_follow = may_follow
         self._rules = AddressRules(tuple(allow_networks), allow_ports)
         self._headers = {
             "User-Agent": user_agent,
@@ -130,6 +137,7 @@ class GuardedHttp:
                 if isinstance(answer, Fetched):
                     return answer
                 walk = answer
+                self._may_follow(walk.url, scope)
         raise Permanent("too_many_redirects")
 
     def _pool(self, scope: Scope) -> httpcore.ConnectionPool:
@@ -172,6 +180,8 @@ class GuardedHttp:
         )
         for data in response.iter_raw():
             body.feed(data)
+            if self._limits.cut_at_bytes is not None and body.decoded_bytes >= self._limits.cut_at_bytes:
+                return body.so_far(), body.wire_bytes
         return body.finish(), body.wire_bytes
 
 

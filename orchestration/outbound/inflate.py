@@ -42,6 +42,14 @@ class Body:
         if len(self._decoded) > max(RATIO_FROM_BYTES, MAX_RATIO * self.wire_bytes):
             raise Permanent("too_large", "The page is far larger than what was transferred: a decompression bomb.")
 
+    @property
+    def decoded_bytes(self) -> int:
+        return len(self._decoded)
+
+    def so_far(self) -> bytes:
+        """What has been decoded, whether or not that is all."""
+        return bytes(self._decoded)
+
     def finish(self) -> bytes:
         """The whole decoded body. Raises `Transient` `protocol_error` where compressed data ends too early."""
         if self._inflate and self.wire_bytes and not self._inflate.is_complete:

@@ -136,10 +136,12 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPa
         with self._database.write() as connection:
             parts.unlaunch(connection, key)
 
-    def release(self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished) -> bool:
+    def release(
+        self, hold: Hold, error: JobError, *, delay_s: float, spends: bool, ended: Finished, parks: bool = True
+    ) -> bool:
         """Give a stage back to be tried again after a delay."""
         with self.ending(hold, ended, durable=False) as connection:
-            return attempts.release(connection, hold, error, delay_s=delay_s, spends=spends, end=ended)
+            return attempts.release(connection, hold, error, delay_s=delay_s, spends=spends, parks=parks, end=ended)
 
     def fail(self, hold: Hold, error: JobError, *, spends: bool, ended: Finished) -> bool:
         """Fail a stage and with it run and job."""

@@ -157,6 +157,8 @@ POSITION = stages.c.position
 _COMPLETE = END_HELD.values(state=StageState.SUCCEEDED, error=None, **NOT_HELD)
 _RETRY = END_HELD.values(not_before=now_s() + bindparam("delay_s"), **LAUNCHED_AGAIN)
 _POSTPONE = _RETRY.values(parked_since=func.coalesce(stages.c.parked_since, now_s()))
+# As if the wait had not been; NULL stays NULL.
+_AWAIT = _RETRY.values(parked_since=stages.c.parked_since + bindparam("delay_s"))
 # Not simply the one after: stages between may have succeeded before an output was lost.
 _IS_WAITING = and_(OF_RUN, stages.c.state == StageState.WAITING, stages.c.part == WHOLE)
 _NEXT_WAITING = select(func.min(POSITION)).where(_IS_WAITING).correlate(None)
@@ -193,13 +195,13 @@ def succeed(connection: Connection, hold: Hold, claim: Claim, end: Finished) -> 
 
 
 def release(
-    connection: Connection, hold: Hold, error: JobError, *, delay_s: float, spends: bool, end: Finished
+    connection: Connection, hold: Hold, error: JobError, *, delay_s: float, spends: bool, parks: bool, end: Finished
 ) -> bool:
     values = {"delay_s": delay_s, "error": error_document(error)}
     if spends or error.is_waited_for:
         kept = end_held(connection, _RETRY, hold, {"parked_since": None, **values}, spends=spends)
     else:
-        kept = end_held(connection, _POSTPONE, hold, values, spends=False)
+        kept = end_held(connection, _POSTPONE if parks else _AWAIT, hold, values, spends=False)
     if not kept:
         return False
     outcome = "retried" if spends else "postponed"

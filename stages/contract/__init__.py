@@ -16,7 +16,7 @@ from stages.contract.nouns import (
     Source,
     Summary,
 )
-from stages.contract.options import Length, Options, Processing
+from stages.contract.options import Length, Options, Processing, RobotsUse
 from stages.contract.retry import RetryPolicy
 from stages.contract.tools import (
     Browser,
@@ -35,6 +35,7 @@ from stages.contract.tools import (
     Step,
     Tools,
     Validators,
+    Visitor,
 )
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "Postponed",
     "Processing",
     "RetryPolicy",
+    "RobotsUse",
     "Scope",
     "Source",
     "Stage",
@@ -80,5 +82,6 @@ __all__ = [
     "Tools",
     "Transient",
     "Validators",
+    "Visitor",
     "stage",
 ]

@@ -3,7 +3,7 @@
     StageError
     ├── Transient    may work next time: spends an attempt and backs off
     ├── Postponed    cannot work yet: waits without spending an attempt
-    │   └── Awaited      another attempt does the same work: nobody was called
+    │   └── Awaited      it is another's turn, or another attempt does the same: nobody was called
     ├── Permanent    will not work: fails the job at once
     └── Cancelled    the client called the job off
 
@@ -52,7 +52,10 @@ class Postponed(StageError):
 
 
 class Awaited(Postponed):
-    """Another attempt is doing the same; this one called nobody, and so learned nothing of its dependency."""
+    """It is not this attempt's turn yet, or another one is doing the same.
+
+    It called nobody, so it learned nothing of its dependency, and its waiting does not count as parking.
+    """
 
 
 class Permanent(StageError):

@@ -8,6 +8,7 @@ from stages.contract.answer_schema import checked_schema
 
 Processing = Literal["quick", "detailed"]
 Fallback = Literal["wait", "extractive", "fail"]
+RobotsUse = Literal["obey", "ignore"]
 Length = Literal["short", "medium", "long"]
 
 MAX_PROMPT_CHARS = 20_000
@@ -32,6 +33,9 @@ class Options(BaseModel):
     )
 
     processing: Processing = Field(default="quick", description="`quick`: about three sentences; `detailed`: sections.")
+    robots: RobotsUse = Field(
+        default="obey", description="`ignore`: fetch although robots.txt does not allow it; needs the scope `admin`."
+    )
     length: Length = Field(default="medium", description="How long the summary is to be.")
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}$")] | None = Field(
         default=None, description="Of the summary, as a tag such as `de` or `pt-BR`; that of the page unless given."

@@ -47,13 +47,24 @@ class CancelToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Visitor:
+    """On whose behalf hosts are visited."""
+
+    id: str = ""
+    """The same in all attempts, so that a turn can be kept."""
+    is_urgent: bool = False
+    obeys_robots: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
-    """How long an attempt may go on: until its deadline, or until it is cancelled."""
+    """How long an attempt may go on: until its deadline, or until it is cancelled; and on whose behalf."""
 
     clock: Clock
     deadline: float
     """On the monotonic clock."""
     token: CancelToken = field(default_factory=CancelToken)
+    visitor: Visitor = field(default_factory=Visitor)
 
     def remaining_s(self) -> float:
         """Seconds until the deadline, never negative."""

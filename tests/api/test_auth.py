@@ -198,3 +198,18 @@ def test_the_description_says_which_scope_each_operation_needs(api: Api) -> None
     assert job["delete"]["security"] == [{"ApiKey": ["submit"]}, {"ApiKey": ["admin"]}]
     assert [query["name"] for query in job["delete"]["parameters"]].count("purge") == 1
     assert "security" not in described["paths"]["/healthz"]["get"]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/schedules", "/v1/batches"])
+def test_leaving_robots_txt_aside_takes_more_than_leave_to_submit(guarded: Api, path: str) -> None:
+    job = {"url": "https://example.org/", "robots": "ignore"}
+    asked = {
+        "/v1/jobs": job,
+        "/v1/schedules": {"name": "often", "interval_s": 600, "job": job},
+        "/v1/batches": {"items": [job]},
+    }[path]
+    for scopes, may in (("submit", False), ("submit,admin", True)):
+        answer = guarded.client.post(path, json=asked, headers=guarded.bearer(scopes))
+        refused = answer.json().get("rejected", []) if path == "/v1/batches" else [answer.json()]
+        codes = [each.get("code") for each in refused]
+        assert codes == ([] if path == "/v1/batches" else [None]) if may else codes == ["forbidden_scope"], answer.text

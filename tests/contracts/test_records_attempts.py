@@ -235,6 +235,22 @@ def test_parked_time_adds_up_until_an_attempt_is_spent(world: World) -> None:
     assert world.claim(job).parked_s == 0
 
 
+def test_waiting_for_ones_turn_is_not_being_parked(world: World) -> None:
+    job = world.accept()
+    world.records.release(world.hold(job), BROKEN, delay_s=0, spends=False, parks=False, ended=ended())
+    world.pass_time(1000)
+    assert world.claim(job).parked_s == 0
+
+
+def test_waiting_for_ones_turn_stops_the_clock_of_one_who_is_parked(world: World) -> None:
+    job = world.accept()
+    world.records.release(world.hold(job), BROKEN, delay_s=0, spends=False, ended=ended())
+    world.pass_time(100)
+    world.records.release(world.hold(job), BROKEN, delay_s=1000, spends=False, parks=False, ended=ended())
+    world.pass_time(1000)
+    assert world.claim(job).parked_s == pytest.approx(100, abs=5)
+
+
 def test_only_the_latest_attempts_are_shown(world: World) -> None:
     job = world.accept()
     for _ in range(RECENT_TRIES + 2):

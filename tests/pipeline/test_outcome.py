@@ -12,7 +12,7 @@ from pipeline.errors import BrokerUnavailable, PayloadCorrupt, PayloadMissing, P
 from pipeline.ids import StageKey
 from pipeline.job import Grant, JobSource, Lane
 from pipeline.outcome import LAST_LOOK_S, MACHINERY_DELAY_S, MAX_PARKED_S, Again, Cancelled, Dead, Returned, judge
-from stages.contract import CODES, Options, Permanent, Postponed, RetryPolicy, Transient
+from stages.contract import CODES, Awaited, Options, Permanent, Postponed, RetryPolicy, Transient
 from stages.contract import Cancelled as CallOff
 from tests.support.catalogs import translate
 from tests.support.tools import START
@@ -102,6 +102,14 @@ def test_who_waits_for_longer_than_the_job_may_take_looks_once_more_before_its_e
     end = verdict(for_ever, deadline_at=START + timedelta(seconds=LAST_LOOK_S))
     assert (type(end), end.error.code) == (Dead, "deadline_exceeded")
     assert "budget" in end.error.message
+
+
+@pytest.mark.parametrize("parked_s", [0, 10 * MAX_PARKED_S])
+def test_waiting_for_ones_turn_is_bounded_by_the_deadline_only(parked_s: float) -> None:
+    again = verdict(Awaited("host_busy", delay_s=3 * 3600), parked_s=parked_s)
+    assert (again.delay_s, again.spends, again.parks) == (3 * 3600, False, False)
+    late = verdict(Awaited("host_busy", delay_s=25 * 3600))
+    assert (late.error.code, late.spends) == ("deadline_exceeded", False)
 
 
 @pytest.mark.parametrize(

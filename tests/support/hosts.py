@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -16,11 +17,15 @@ class OrderedOrigin(Origin):
 
     def __init__(self, default: Reply | None = None) -> None:
         super().__init__(default=default)
+        self.asked_at: list[float] = []
+        """When, on the monotonic clock."""
         self.order: list[str] = []
-        """Paths, the first one asked for first."""
+        """Paths but robots.txt, the first one asked for first."""
 
     def next_reply(self, seen: Seen) -> Reply:
-        self.order.append(seen.path)
+        if seen.path != "/robots.txt":
+            self.order.append(seen.path)
+            self.asked_at.append(time.monotonic())
         return super().next_reply(seen)
 
 
