@@ -1,7 +1,7 @@
 """Fair share: how long a tenant's single job takes behind another's backlog, in times of the stage that is busy.
 
-One tenant submits thousands of jobs one by one, a worker's 4 places each take 0.2 s for one, and meanwhile another
-tenant submits a single job now and then. What is told is how much longer it takes than on an idle stack, by the time of
+One tenant submits thousands of jobs one by one, a worker's 4 places each take 0.2 s for one, and then another tenant
+submits a single job now and then. What is told is how much longer it takes than on an idle stack, by the time of
 the stage. The backlog's own throughput is told against what the places can do at most.
 
     python -m tests.benchmarks.fair_share --jobs 10000 --probes 20
@@ -11,7 +11,6 @@ import argparse
 import json
 import statistics
 import tempfile
-import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -77,8 +76,8 @@ def _arguments() -> argparse.Namespace:
 
 def _measured(tenants: Tenants, jobs: int, probes: int) -> dict[str, float]:
     idle_s = statistics.median(tenants.took_s() for _ in range(5))
-    submitting = threading.Thread(target=lambda: [tenants.submit("big") for _ in range(jobs)], daemon=True)
-    submitting.start()
+    for _ in range(jobs):
+        tenants.submit("big")
     while tenants.done() < 5 * CONCURRENCY:
         time.sleep(POLL_S)
     started, done = time.monotonic(), tenants.done()
@@ -90,7 +89,6 @@ def _measured(tenants: Tenants, jobs: int, probes: int) -> dict[str, float]:
     left = jobs - tenants.done()
     if left < CONCURRENCY:
         raise RuntimeError("the backlog was over before the last probe: ask for more jobs")
-    submitting.join()
     return {
         "idle_s": round(idle_s, 2),
         "delay_stage_times_median": round(statistics.median(delays), 1),
