@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.storage.payload_folder import PayloadFolder
-from pipeline.ids import Hold, StageKey
+from pipeline.ids import WHOLE, Hold, StageKey
 from pipeline.job import Grant
 from tests.support import isolated
 from tests.support.faulty_box import FaultBox
@@ -23,6 +23,15 @@ POISON: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 """What a page with such a word does to the child that parses it."""
 DEADLY = "poison:worker"
 """What kills the worker that wants it parsed."""
+
+
+def piece(key: Any) -> str:
+    """A stage by its name, a part of one with its number; of a key or of a row.
+
+    >>> piece(StageKey("0198", 1, "summarize")), piece(StageKey("0198", 1, "summarize", 3))
+    ('summarize', 'summarize#3')
+    """
+    return key.stage if key.part == WHOLE else f"{key.stage}#{key.part}"
 
 
 class Here(threading.local):
@@ -77,16 +86,20 @@ class FaultyRecords(Wrapper):
         self._here.key = key
         granted = self.__getattr__("claim")(key, **kwargs)
         if isinstance(granted, Grant):
-            self._box.note("claimed", job=key.job_id, stage=key.stage, epoch=granted.epoch)
+            self._box.note("claimed", job=key.job_id, stage=piece(key), epoch=granted.epoch)
             self._pass_by("claimed")
         else:
-            self._box.note("refused", job=key.job_id, stage=key.stage, why=granted.why)
+            self._box.note("refused", job=key.job_id, stage=piece(key), why=granted.why)
         return granted
 
-    def complete(self, hold: Hold, claim: Any, ended: Any) -> bool:
-        kept = self._ended("completed", hold, claim, ended)
-        self._pass_by("committed")
-        return kept
+    def complete(self, hold: Hold, *args: Any) -> Any:
+        return self._committed("completed", "complete", hold, *args)
+
+    def split(self, hold: Hold, *args: Any) -> Any:
+        return self._committed("split", "split", hold, *args)
+
+    def complete_part(self, hold: Hold, *args: Any) -> Any:
+        return self._committed("completed", "complete_part", hold, *args)
 
     def release(self, hold: Hold, error: Any, **kwargs: Any) -> bool:
         due_at = time.time() + kwargs["delay_s"]
@@ -104,13 +117,14 @@ class FaultyRecords(Wrapper):
         self._note_end("returned", hold, kept, code=error.code)
         return kept
 
-    def _ended(self, event: str, hold: Hold, *args: Any) -> bool:
-        kept = bool(self.__getattr__("complete")(hold, *args))
-        self._note_end(event, hold, kept)
+    def _committed(self, event: str, method: str, hold: Hold, *args: Any) -> Any:
+        kept = self.__getattr__(method)(hold, *args)
+        self._note_end(event, hold, bool(kept))
+        self._pass_by("committed")
         return kept
 
     def _note_end(self, event: str, hold: Hold, kept: bool, **more: Any) -> None:
-        self._box.note(event, job=hold.key.job_id, stage=hold.key.stage, epoch=hold.epoch, kept=kept, **more)
+        self._box.note(event, job=hold.key.job_id, stage=piece(hold.key), epoch=hold.epoch, kept=kept, **more)
 
 
 class FaultyDesk(Wrapper):

@@ -23,12 +23,13 @@ from pipeline.definition import CATALOG
 from pipeline.job import MAX_LOSSES, JobState, StageState
 from tests.support.faulty_box import Event
 from tests.support.faulty_effects import Hit
+from tests.support.faulty_ports import piece
 from tests.support.job_fleet import ENDED, JobFleet
 
 LEARNS_WITHIN_S = 2.0
 """How long after a cancellation a running attempt may still do something."""
 EARLY_S = 0.05
-PROGRESS = {"claimed", "completed", "released", "failed", "returned"}
+PROGRESS = {"claimed", "split", "completed", "released", "failed", "returned"}
 DISRUPTIVE = {"kill", "stop", "terminate", "database"}
 """Faults that may make an attempt run twice; one of the broker must not."""
 
@@ -70,7 +71,7 @@ class Scene:
     fleet: JobFleet
     jobs: dict[str, Any]
     stages: dict[tuple[str, str], Any]
-    """By job and stage, of the current run."""
+    """By job and stage or part, of the current run."""
     attempts: dict[tuple[str, str], list[Any]]
     events: list[Event]
     by_job: dict[str, list[Event]]
@@ -106,10 +107,12 @@ def _scene(fleet: JobFleet) -> Scene:
     engine = create_engine(fleet.database_url)
     with engine.connect() as connection:
         job_rows = {row.id: row for row in connection.execute(select(jobs))}
-        stage_rows = {(row.job_id, row.stage): row for row in connection.execute(select(stages).order_by(stages.c.run))}
+        stage_rows = {
+            (row.job_id, piece(row)): row for row in connection.execute(select(stages).order_by(stages.c.run))
+        }
         tries: dict[tuple[str, str], list[Any]] = defaultdict(list)
         for row in connection.execute(select(attempts).order_by(attempts.c.run, attempts.c.epoch)):
-            tries[row.job_id, row.stage].append(row)
+            tries[row.job_id, piece(row)].append(row)
     engine.dispose()
     events = list(fleet.box.events())
     by_job: dict[str, list[Event]] = defaultdict(list)
@@ -246,6 +249,7 @@ def _i5_nothing_left(scene: Scene, verdict: Verdict) -> None:
 
 def _judge_objects(scene: Scene, verdict: Verdict) -> None:
     known = {stage.claim["key"] for stage in scene.stages.values() if stage.claim}
+    known |= {stage.input["key"] for stage in scene.stages.values() if stage.input}
     known |= {row.source["body"]["key"] for row in scene.jobs.values() if row.source.get("body")}
     stored = set(_objects(scene.fleet.payloads))
     orphans = [key for key in stored if key.split("/")[1] not in scene.jobs]

@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.storage.schema import jobs, stages
 from orchestration.streams import STREAM as EVENTS
+from pipeline.ids import WHOLE
 from pipeline.job import JobState
 from tests.support.brokers import Broker
 from tests.support.faulty_box import Event, FaultBox
@@ -226,7 +227,9 @@ class JobFleet:
     def stage_state(self, job: Submitted, stage: str) -> str:
         """The state of one stage, as the database has it."""
         with self._engine.connect() as connection:
-            query = select(stages.c.state).where(stages.c.job_id == job.id, stages.c.stage == stage)
+            query = select(stages.c.state).where(
+                stages.c.job_id == job.id, stages.c.stage == stage, stages.c.part == WHOLE
+            )
             return str(connection.execute(query).scalar_one())
 
     def wait_ended(self, wanted: Iterable[Submitted] | None = None, *, within_s: float = 60) -> dict[str, JobState]:
