@@ -11,7 +11,7 @@ from pipeline.ids import StageKey
 from pipeline.job import Job, NewJob, StageRecord
 from pipeline.memory import MemoryAnnouncer, MemoryBreakers, MemoryLeases, MemoryPayloads, MemoryRecords
 from pipeline.outcome import Outcome
-from pipeline.ports import Outbound
+from pipeline.ports import LanguageModels, Outbound
 from tests.support.jobs import MESSAGE, key_of, new_job
 from tests.support.tools import FakeHttp, InlineIsolate, ManualClock
 
@@ -45,6 +45,7 @@ class Bench:
     leases: MemoryLeases = field(default_factory=MemoryLeases)
     breakers: MemoryBreakers = field(default_factory=MemoryBreakers)
     announcer: MemoryAnnouncer = field(default_factory=MemoryAnnouncer)
+    llm: LanguageModels | None = None
 
     def __post_init__(self) -> None:
         self.records = Watched(MemoryRecords(self.clock))
@@ -65,7 +66,7 @@ class Bench:
             leases=self.leases,
             breakers=self.breakers,
             announcer=self.announcer,
-            outbound=Outbound(self.http, DirectPages(self.http), browser=None, llm=None, isolate=InlineIsolate()),
+            outbound=Outbound(self.http, DirectPages(self.http), browser=None, llm=self.llm, isolate=InlineIsolate()),
             clock=self.clock,
             random=self.random,
         )
