@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -6,7 +7,8 @@ from urllib.parse import quote
 import pytest
 
 from pipeline.errors import RecordsUnavailable
-from pipeline.job import JobError
+from pipeline.ids import Claim, Hold
+from pipeline.job import Grant, JobError
 from pipeline.ports import Finished
 from tests.support.api import Api, problem_of
 
@@ -39,6 +41,26 @@ def test_a_running_job_shows_where_it_is(api: Api) -> None:
     assert (fetch["status"], fetch["duration_s"]) == ("succeeded", 2.0)
     assert [attempt["outcome"] for attempt in fetch["timeline"]] == ["succeeded"]
     assert [attempt["outcome"] for attempt in extract["timeline"]] == [None]
+
+
+def test_a_stage_that_is_done_in_parts_shows_how_many_are_done(api: Api) -> None:
+    job_id = api.submit()
+    hold = api.start(job_id, "fetch")
+    ended = Finished(api.clock.now(), 1.0)
+    inputs = [Claim(f"default/{job_id}/1/fetch.parts-{number}", f"{number}", 1, "text/plain") for number in range(3)]
+    assert api.records.split(hold, inputs, 2, ended) is not None
+    key = replace(hold.key, part=1)
+    granted = api.records.claim(key, owner="worker", lease_s=30.0, at=api.clock.now())
+    assert isinstance(granted, Grant)
+    assert api.records.complete_part(Hold(key, granted.epoch), inputs[0], ended) is not None
+    job = api.client.get(f"/v1/jobs/{job_id}").json()
+    assert (job["status"], job["stage"], job["progress"]) == ("running", "fetch", 12)
+    assert [(stage["status"], stage["parts"]) for stage in job["stages"][:2]] == [
+        ("split", {"done": 1, "total": 3}),
+        ("waiting", None),
+    ]
+    assert [attempt["outcome"] for attempt in job["stages"][0]["timeline"]] == ["split"]
+    assert len(api.client.get("/v1/jobs", params={"stage": "fetch"}).json()["items"]) == 1
 
 
 def test_a_stage_shows_how_many_results_it_refused_from_workers_taken_for_dead(api: Api) -> None:

@@ -79,12 +79,13 @@ def test_a_launch_publishes_one_message_and_the_rest_travels_in_it(broker: Memor
     assert [link["options"]["queue"] for link in reversed(first.embed["chain"])] == list(SUMMARIZE[1:])
 
 
-def test_the_longest_chain_stays_a_small_message(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("part", "links"), [(0, MAX_STAGES - 1), (500, MAX_STAGES)])
+def test_the_longest_chain_stays_a_small_message(monkeypatch: pytest.MonkeyPatch, part: int, links: int) -> None:
     names = [f"summarize{number:02}" for number in range(MAX_STAGES)]
     broker = MemoryBroker(monkeypatch, [replace(translate, name=name) for name in names])
-    launch(broker.app, StageKey(JOB, 1, names[0]), names, Lane.NORMAL, number=1)
+    launch(broker.app, StageKey(JOB, 1, names[0], part), names, Lane.NORMAL, number=1)
     (first,) = broker.all_waiting()
-    assert len(first.embed["chain"]) == MAX_STAGES - 1
+    assert len(first.embed["chain"]) == links
     assert first.size < MAX_MESSAGE_BYTES
 
 
