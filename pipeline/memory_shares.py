@@ -48,7 +48,7 @@ class MemoryShares(MemoryStore):
         with self._lock:
             places: Counter[tuple[str, Lane, str, str]] = Counter()
             for kept in self._unfinished():
-                for stage in kept.stages:
+                for stage in kept.pieces:
                     if (kind := self._kind(stage)) is not None:
                         places[kept.job.tenant_id, kept.lane, stage.key.stage, kind] += 1
             named = sorted({place[:3] for place in places})

@@ -447,6 +447,16 @@ def test_a_run_before_is_over_for_its_parts(world: World) -> None:
     assert refusal(world, job, 1, run=1) is Refusal.OVER
 
 
+# in the share of a tenant
+
+
+def test_each_part_that_is_ready_or_running_counts_as_work_of_its_stage(world: World) -> None:
+    job = split_job(world, count=5, at_once=3)
+    hold(world, job, 2)
+    (load,) = world.records.loads()
+    assert (load.stage, load.waiting, load.running) == ("extract", 2, 1)
+
+
 # forgetting
 
 
