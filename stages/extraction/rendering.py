@@ -6,7 +6,7 @@ markup survives: raw HTML is escaped, and only http, https and mailto links are 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -15,14 +15,9 @@ from lxml.html import HtmlElement
 from stages.contract.nouns import ArticleSection
 from stages.extraction.addresses import absolute
 from stages.extraction.codeblocks import code_block, inline_code
-from stages.extraction.trees import SKIPPED
+from stages.extraction.passages import blocky
+from stages.extraction.trees import BLOCKS, HEADINGS, LISTS, SKIPPED
 
-HEADINGS = {f"h{level}": level for level in range(1, 7)}
-BLOCKS = frozenset(
-    {"address", "article", "aside", "blockquote", "body", "center", "dd", "details", "dir", "div", "dl", "dt"}
-    | {"fieldset", "figcaption", "figure", "footer", "header", "hr", "html", "li", "main", "menu", "ol", "p", "pre"}
-    | {"section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul", *HEADINGS}
-)
 MARKERS = {"b": "**", "strong": "**", "em": "*", "i": "*"}
 SOFT_HYPHEN = "\xad"
 CODE = frozenset({"code", "kbd", "samp", "tt"})
@@ -55,7 +50,7 @@ class Rendered:
 
 def render(root: HtmlElement, base_url: str | None) -> Rendered:
     """Render an element and all it contains; blocks are separated by blank lines. Headings are given anchors."""
-    blocks = [block for block in _Renderer(base_url).blocks(root) if block]
+    blocks = [block for block in _Renderer(base_url, blocky(root)).blocks(root) if block]
     return replace(_stacked(blocks), root=root, sections=tuple(_sections(blocks)))
 
 
@@ -109,8 +104,10 @@ def _anchor(heading: str, taken: Counter[str]) -> str:
 
 
 class _Renderer:
-    def __init__(self, base_url: str | None) -> None:
+    def __init__(self, base_url: str | None, holders: Set[HtmlElement]) -> None:
         self._base_url = base_url
+        self._holders = holders
+        self._card_url: str | None = None
 
     # blocks
 
@@ -118,19 +115,22 @@ class _Renderer:
         """The blocks inside an element; what stands between block elements becomes paragraphs."""
         run = [_words(element.text)]
         for child in element:
-            if _is_block(child):
-                yield _paragraph(run)
+            if child.tag in BLOCKS or child in self._holders:
+                yield self._paragraph(run)
                 yield from self._block(child)
                 run = [_words(child.tail)]
             else:
                 run += [self._inline(child), _words(child.tail)]
-        yield _paragraph(run)
+        yield self._paragraph(run)
+
+    def _paragraph(self, run: Iterable[Rendered]) -> Rendered:
+        return _paragraph(_linked(_joined(run), self._card_url))
 
     def _block(self, element: HtmlElement) -> Iterator[Rendered]:
         tag = element.tag
         if tag in HEADINGS:
             yield self._heading(element)
-        elif tag in ("ul", "ol", "menu", "dir"):
+        elif tag in LISTS:
             yield self._list(element)
         elif tag == "pre":
             yield Rendered(*code_block(element))
@@ -140,8 +140,16 @@ class _Renderer:
             yield from self._table(element)
         elif tag == "hr":
             yield Rendered("", "---")
+        elif tag == "a":
+            yield from self._card(element)
         else:
             yield from self.blocks(element)
+
+    def _card(self, element: HtmlElement) -> Iterator[Rendered]:
+        """A link around blocks: each of its paragraphs leads there."""
+        outer, self._card_url = self._card_url, self._absolute(element.get("href"))
+        yield from self.blocks(element)
+        self._card_url = outer
 
     def _heading(self, element: HtmlElement) -> Rendered:
         inside = _one_line(_stacked(self.blocks(element)))
@@ -163,18 +171,18 @@ class _Renderer:
         return Rendered("\n".join(texts), "\n".join(markdowns))
 
     def _table(self, element: HtmlElement) -> Iterator[Rendered]:
-        rows = [[_stacked(self.blocks(cell)) for cell in row.iterchildren("td", "th")] for row in _own_rows(element)]
-        rows = [row for row in rows if any(row)]
-        if not rows:
+        rows = [] if _holds_structure(element) else list(filter(any, self._rows(element)))
+        if _is_layout(rows):
             yield from self.blocks(element)
             return
         caption = element.find("caption")
         if caption is not None:
             yield _stacked(self.blocks(caption))
-        if _is_layout(rows, element):
-            yield from (cell for row in rows for cell in row)
-        else:
-            yield _grid([[_one_line(cell) for cell in row] for row in rows])
+        yield _grid([[_one_line(cell) for cell in row] for row in rows])
+
+    def _rows(self, table: HtmlElement) -> Iterator[list[Rendered]]:
+        for row in _own_rows(table):
+            yield [_stacked(self.blocks(cell)) for cell in row.iterchildren("td", "th")]
 
     # inline
 
@@ -190,24 +198,13 @@ class _Renderer:
             return Rendered(*inline_code(element))
         inside = _joined([_words(element.text), *self._inline_children(element)])
         if tag == "a":
-            return self._link(element, inside)
+            return _linked(inside, self._absolute(element.get("href")))
         return _marked(inside, MARKERS[tag]) if tag in MARKERS else inside
 
     def _inline_children(self, element: HtmlElement) -> Iterator[Rendered]:
         for child in element:
-            if _is_block(child):
-                # A block inside an inline element, such as a linked card: keep its words apart.
-                yield from (Rendered(" ", " "), _one_line(_stacked(self._block(child))), Rendered(" ", " "))
-            else:
-                yield self._inline(child)
+            yield self._inline(child)
             yield _words(child.tail)
-
-    def _link(self, element: HtmlElement, inside: Rendered) -> Rendered:
-        url = self._absolute(element.get("href"))
-        label = _label(inside)
-        if url is None or not label or not inside.text.strip():
-            return inside
-        return Rendered(inside.text, _outside_spaces(inside.markdown, f"[{label}]({url})"))
 
     def _image(self, element: HtmlElement) -> Rendered:
         url = self._absolute(element.get("src"))
@@ -222,12 +219,14 @@ class _Renderer:
         return re.sub(r"[\s()<>\\]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), url)
 
 
-def _is_block(element: HtmlElement) -> bool:
-    return element.tag in BLOCKS
+def _linked(inside: Rendered, url: str | None) -> Rendered:
+    label = _label(inside)
+    if url is None or not label or not inside.text.strip():
+        return inside
+    return Rendered(inside.text, _outside_spaces(inside.markdown, f"[{label}]({url})"))
 
 
-def _paragraph(run: Iterable[Rendered]) -> Rendered:
-    joined = _joined(run)
+def _paragraph(joined: Rendered) -> Rendered:
     stanzas = [[_as_plain_line(line) for line in stanza] for stanza in _stanzas(joined.markdown)]
     return Rendered(
         "\n\n".join("\n".join(stanza) for stanza in _stanzas(joined.text)),
@@ -305,15 +304,15 @@ def _own_rows(table: HtmlElement) -> Iterator[HtmlElement]:
             yield from child.iterchildren("tr")
 
 
-def _is_layout(rows: list[list[Rendered]], element: HtmlElement) -> bool:
-    """Whether a table only arranges content: one column, one row, tables, code or whole texts in cells."""
-    cells = [cell for row in rows for cell in row]
-    return (
-        len(rows) < 2
-        or max(map(len, rows)) < 2
-        or next(element.iterdescendants("table", "pre"), None) is not None
-        or any("\n\n" in cell.text for cell in cells)
-    )
+def _holds_structure(table: HtmlElement) -> bool:
+    """Whether there are tables or code in its cells. Asked first: else nested ones would be read over and over."""
+    return next(table.iterdescendants("table", "pre"), None) is not None
+
+
+def _is_layout(rows: list[list[Rendered]]) -> bool:
+    """Whether a table only arranges content: one column, one row, or whole texts in cells."""
+    is_small = len(rows) < 2 or max(map(len, rows)) < 2
+    return is_small or any("\n\n" in cell.text for row in rows for cell in row)
 
 
 def _grid(rows: list[list[Rendered]]) -> Rendered:

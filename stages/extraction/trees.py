@@ -18,6 +18,45 @@ SKIPPED = frozenset(
     | {"rt", "script", "select", "style", "svg", "template", "textarea", "video"}
 )
 """Elements that hold no prose."""
+UNREAD = SKIPPED - {"button", "form", "nav"}
+"""Elements whose text is never read. The others may hold content: questions on buttons, whole pages in forms."""
+HEADINGS = {f"h{level}": level for level in range(1, 7)}
+LISTS = frozenset({"dir", "menu", "ol", "ul"})
+BLOCKS = frozenset(
+    {
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "dir",
+        "div",
+        "dl",
+        "dt",
+    }
+    | {
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "header",
+        "hr",
+        "html",
+        "li",
+        "main",
+        "menu",
+        "nav",
+        "ol",
+        "p",
+        "pre",
+    }
+    | {"section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul", *HEADINGS}
+)
 LINK_SCHEMES = frozenset({"http", "https", "mailto"})
 _LAZY = ("data-src", "data-lazy-src", "data-original")
 _HIDING_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
@@ -25,6 +64,7 @@ _SCHEME = re.compile(r"[\x00-\x20]*([a-z][a-z0-9+.\-\s]*):", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _PAGE_WRAPPERS = ("form", "nav", "noscript")
 _WRAPPER_CHARS = 500
+_HIDDEN_TIMES = 5
 _DISSOLVED = "too-deep"
 
 
@@ -33,6 +73,8 @@ class Parsed:
     """A page as a tree, and words of `stages.contract.WARNINGS` about what is missing from it."""
 
     tree: HtmlElement
+    html: str
+    """What it was made from, within bounds."""
     warnings: tuple[str, ...] = ()
 
 
@@ -62,7 +104,7 @@ def read_page(html: str) -> Parsed:
         "structure_flattened": page.is_flattened or was_deep,
         "attributes_dropped": page.attributes_dropped,
     }
-    return Parsed(tree, tuple(word for word, holds in found.items() if holds))
+    return Parsed(tree, page.html, tuple(word for word, holds in found.items() if holds))
 
 
 def _parsed(html: str) -> tuple[HtmlElement, bool]:
@@ -83,11 +125,33 @@ def _parsed(html: str) -> tuple[HtmlElement, bool]:
     return tree, is_cut
 
 
+def body_of(tree: HtmlElement) -> HtmlElement:
+    """The body of a page that `read_page` has read: it has one."""
+    body = tree.find("body")
+    if body is None:
+        raise Permanent("no_article")
+    return body
+
+
 def without_hidden(tree: HtmlElement) -> HtmlElement:
     """A copy of a page without the elements that are not shown."""
     shown = deepcopy(tree)
     for element in shown.xpath("//body//*[@hidden or @style]"):
         if "hidden" in element.attrib or _HIDING_STYLE.search(element.get("style", "")):
+            element.drop_tree()
+    return shown
+
+
+def readable(tree: HtmlElement) -> HtmlElement:
+    """A copy of a page with what may hold content: without hidden and unread elements.
+
+    Where nearly nothing is shown until scripts have run, what is hidden is the page.
+    """
+    shown = without_hidden(tree)
+    if (chars := _prose_chars(shown)) < _WRAPPER_CHARS and _prose_chars(tree) > _HIDDEN_TIMES * chars:
+        shown = deepcopy(tree)
+    for element in list(shown.iter(*UNREAD)):
+        if element.tag != "head" and element.getparent() is not None:
             element.drop_tree()
     return shown
 
