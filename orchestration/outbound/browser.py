@@ -124,7 +124,8 @@ class Chromium:
         from playwright.sync_api import sync_playwright
 
         scope.check()
-        with sync_playwright() as playwright:
+        opened = sync_playwright()
+        with opened as playwright:
             browser = playwright.chromium.launch(
                 executable_path=self._executable,
                 args=list(ARGUMENTS),
@@ -136,7 +137,7 @@ class Chromium:
                 handle_sigterm=False,
                 handle_sighup=False,
             )
-            with watch.over(_process_group(browser)):
+            with watch.over(_process_group(browser), _driver(opened)):
                 return self._loaded(self._context(browser).new_page(), url, proxy, scope)
 
     def _context(self, browser: "Browser") -> "BrowserContext":
@@ -185,6 +186,11 @@ class Chromium:
             wire_bytes=proxy.traffic.received_bytes,
             redirects=_redirects(response),
         )
+
+
+def _driver(opened: Any) -> int:
+    """The process that Playwright speaks to, which it does not name."""
+    return int(opened._client._transport._proc.pid)
 
 
 def _process_group(browser: "Browser") -> int:

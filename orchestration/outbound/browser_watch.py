@@ -11,6 +11,7 @@ from threading import Event, Thread
 from stages.contract import Cancelled, Permanent, Scope, StageError, Transient
 
 LOOK_EVERY_S = 0.25
+NOTICE_WITHIN_S = 5.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _GROUP, _RESIDENT = 2, 21
 """Fields of /proc/PID/stat, counted from the one after the name (proc_pid_stat(5))."""
@@ -28,9 +29,13 @@ class Watch:
         self._is_over = Event()
 
     @contextmanager
-    def over(self, group: int) -> Iterator[None]:
-        """Watch while the block runs; afterwards nothing of the group is left."""
-        watching = Thread(target=self._watch, args=(group,), name="browser-watch", daemon=True)
+    def over(self, group: int, driver: int) -> Iterator[None]:
+        """Watch while the block runs; afterwards nothing of the group is left.
+
+        `driver` is the process that speaks to the browser. It may not notice that the browser is gone, so it is
+        killed, too, if the block does not end soon after.
+        """
+        watching = Thread(target=self._watch, args=(group, driver), name="browser-watch", daemon=True)
         watching.start()
         try:
             yield
@@ -39,11 +44,14 @@ class Watch:
             watching.join()
             kill_group(group)
 
-    def _watch(self, group: int) -> None:
+    def _watch(self, group: int, driver: int) -> None:
         while not self._is_over.wait(LOOK_EVERY_S):
             self.why = self._reason(group)
             if self.why is not None:
                 kill_group(group)
+                if not self._is_over.wait(NOTICE_WITHIN_S):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(driver, signal.SIGKILL)
                 return
 
     def _reason(self, group: int) -> StageError | None:
