@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from api import examples
 from api.errors import Problem, problem_of
 
 PROBLEM = "#/components/schemas/Problem"
@@ -33,6 +34,7 @@ def describe(app: FastAPI) -> None:
 
     def corrected() -> dict[str, Any]:
         document = original()
+        _show_examples(document["components"]["schemas"])
         for operations in document["paths"].values():
             for operation in operations.values():
                 for response in operation["responses"].values():
@@ -42,9 +44,14 @@ def describe(app: FastAPI) -> None:
     app.openapi = corrected  # type: ignore[method-assign]
 
 
+def _show_examples(schemas: dict[str, Any]) -> None:
+    for name, answer in examples.answers().items():
+        schemas[name].setdefault("examples", [answer])
+
+
 def _correct(content: dict[str, Any]) -> None:
     for media_type, described in list(content.items()):
         if described.get("schema", {}).get("$ref") == PROBLEM:
             content["application/problem+json"] = content.pop(media_type)
         elif media_type == EVENT_STREAM:
-            content[media_type] = {"itemSchema": EVENT}
+            content[media_type] = {"itemSchema": EVENT, "example": examples.EVENTS}
