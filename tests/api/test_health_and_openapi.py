@@ -51,6 +51,7 @@ ROUTES = {
     ("/v1/dead-letters/{job_id}", "get"): {"200", "404", "default"},
     ("/v1/dead-letters/{job_id}", "delete"): {"204", "404", "409", "default"},
     ("/v1/dead-letters/{job_id}/retry", "post"): RERUN,
+    ("/v1/usage", "get"): {"200", "422", "default"},
     ("/v1/queues", "get"): {"200", "503", "default"},
     ("/v1/queues/{stage}/pause", "post"): {"200", "404", "503", "default"},
     ("/v1/queues/{stage}/resume", "post"): {"200", "404", "503", "default"},
