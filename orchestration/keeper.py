@@ -14,8 +14,8 @@ from celery import Celery
 from orchestration.launch import launch
 from orchestration.queues import Queues
 from pipeline.errors import BrokerUnavailable, MachineryFailed
-from pipeline.job import Suspect
 from pipeline.ports import Records
+from pipeline.work import Suspect
 from stages.contract import Clock
 
 log = logging.getLogger(__name__)

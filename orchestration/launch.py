@@ -9,8 +9,9 @@ from celery import Celery
 from orchestration.canvas import FIRST_LAUNCH, chain_from
 from pipeline.errors import BrokerUnavailable, MachineryFailed
 from pipeline.ids import StageKey
-from pipeline.job import Lane, Suspect
+from pipeline.job import Lane
 from pipeline.ports import Records
+from pipeline.work import Suspect
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from celery import Celery
 
 from orchestration.transport import Inspector, Transport
 from pipeline.errors import BrokerUnavailable
-from pipeline.job import Lane, Suspect, priority_of
+from pipeline.job import Lane, priority_of
+from pipeline.work import Suspect
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import importlib
 import os
 import socket
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from random import SystemRandom
 
 from celery import Celery
@@ -20,27 +20,8 @@ from orchestration.keys import KeyDesk, KeyRing
 from orchestration.launcher import Launcher
 from orchestration.leases import LeaseThread
 from orchestration.operating import QueueDesk
-from orchestration.outbound.breakers import CircuitBreakers
-from orchestration.outbound.breakers_fallback import states_at
 from orchestration.outbound.breakers_overview import BreakerDesk
-from orchestration.outbound.browser_found import browser_of
-from orchestration.outbound.hosts import HostPace
-from orchestration.outbound.hosts_shared import hosts_at
-from orchestration.outbound.http import GuardedHttp, HttpLimits
-from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
-from orchestration.outbound.llm import OpenAiChat
-from orchestration.outbound.llm_breaker import GuardedEndpoint
-from orchestration.outbound.llm_budget import BudgetedEndpoint
-from orchestration.outbound.llm_cache import CachedEndpoint
-from orchestration.outbound.llm_desk import LlmDesk
-from orchestration.outbound.llm_exchange import Endpoint
-from orchestration.outbound.llm_pace import PacedEndpoint
-from orchestration.outbound.pace import Pace
-from orchestration.outbound.pace_fallback import pace_at
-from orchestration.outbound.page_cache import StoredPages
-from orchestration.outbound.politeness import Manners, PoliteHttp
 from orchestration.outbound.post import GuardedPost
-from orchestration.outbound.robots import ROBOTS_LIMITS, Robots
 from orchestration.page_retention import PageRetirement
 from orchestration.queues import Queues, answering, queues_of
 from orchestration.quotas import QuotaBook, RequestCounter, counter_at
@@ -61,27 +42,14 @@ from orchestration.transport.urls import Target, read_url
 from orchestration.webhooks.desk import WebhookDesk
 from orchestration.webhooks.dispatcher import Dispatcher
 from orchestration.webhooks.sender import Sender
+from orchestration.wiring_outbound import OutboundWiring
 from pipeline.attempt import Services
-from pipeline.cached_pages import DirectPages, PageCache
 from pipeline.clock import SystemClock
 from pipeline.composition import Catalog
 from pipeline.errors import NoCatalog
 from pipeline.offer import Offer
-from pipeline.ports import Outbound, Retention
+from pipeline.ports import Retention
 from pipeline.tenants import Allowance
-from stages.contract import Browser, Http
-
-PARSING_MODULES = (
-    "stages.extraction.article",
-    "stages.extraction.plain",
-    "stages.extraction.pdf",
-    "stages.extraction.feeds",
-)
-"""Imported once by the process that parsing children are forked from."""
-
-
-NO_KEY = "none"
-"""What servers without keys are sent: the SDK insists on one."""
 
 
 def load_catalog(path: str) -> Catalog:
@@ -102,7 +70,7 @@ def catalog_of(settings: Settings) -> Catalog:
     return catalog if settings.render else catalog.without_render()
 
 
-class Wiring:
+class Wiring(OutboundWiring):
     """The services of one process, each made at its first use and so never inherited through a fork."""
 
     def __init__(
@@ -137,16 +105,6 @@ class Wiring:
         app = create_app(self.settings, self.catalog.stages.values(), self._patience)
         register_tasks(app, self.catalog, lambda: self.services, self.gate)
         return app
-
-    @cached_property
-    def isolation(self) -> ProcessIsolation:
-        return ProcessIsolation(
-            max_workers=self.settings.cpu_concurrency,
-            preload=PARSING_MODULES,
-            limits=IsolationLimits(
-                timeout_s=self.settings.parse_timeout_s, memory_bytes=self.settings.parse_max_memory_bytes
-            ),
-        )
 
     @property
     def offer(self) -> Offer:
@@ -303,15 +261,6 @@ class Wiring:
         return LeaseThread(self.records, lease_s=self.settings.lease_s)
 
     @cached_property
-    def breakers(self) -> CircuitBreakers:
-        return CircuitBreakers(
-            states_at(self.settings.redis_url, self.clock),
-            self.random,
-            fail_max=self.settings.breaker_fail_max,
-            reset_timeout_s=self.settings.breaker_reset_s,
-        )
-
-    @cached_property
     def breaker_desk(self) -> BreakerDesk:
         """For processes that operators ask."""
         return BreakerDesk(self.settings.redis_url)
@@ -326,75 +275,15 @@ class Wiring:
             leases=self.leases,
             breakers=self.breakers,
             announcer=self.announcer,
-            outbound=self._outbound(),
+            outbound=self.outbound(),
             clock=self.clock,
             random=self.random,
         )
-
-    def _outbound(self) -> Outbound:
-        http = self._http()
-        return Outbound(
-            http=http, pages=self._pages(http), browser=self._browser(), llm=self._llm_desk(), isolate=self.isolation
-        )
-
-    def _browser(self) -> Browser | None:
-        return browser_of(self.settings) if self.settings.render else None
-
-    def _pages(self, http: Http) -> PageCache:
-        if not self.settings.cache_max_bytes:
-            return DirectPages(http)
-        variant = self.settings.user_agent
-        return StoredPages(http, self.records, self.payloads, self.clock, self.random, variant=variant)
-
-    def _http(self) -> PoliteHttp:
-        settings = self.settings
-        limits = HttpLimits(
-            connect_timeout_s=settings.fetch_connect_timeout_s,
-            read_timeout_s=settings.fetch_read_timeout_s,
-            total_timeout_s=settings.fetch_total_timeout_s,
-            max_redirects=settings.fetch_max_redirects,
-            max_wire_bytes=settings.fetch_max_wire_bytes,
-            max_decoded_bytes=settings.fetch_max_decoded_bytes,
-        )
-        states = hosts_at(settings.redis_url, self.clock)
-        guarded = partial(GuardedHttp, user_agent=settings.agent, allow_networks=settings.allow_networks)
-        asked = guarded(limits=ROBOTS_LIMITS)
-        agent = settings.user_agent.partition("/")[0]
-        robots = Robots(asked, states, agent, self.clock, self.random, is_obeyed=settings.robots == "obey")
-        pages = guarded(limits=limits, may_follow=robots.welcome)
-        pace = HostPace(settings.host_interval_s, settings.host_concurrency)
-        return PoliteHttp(pages, robots, states, Manners(pace, settings.allow_networks))
 
     @cached_property
     def budget_desk(self) -> BudgetDesk:
         """For processes that are asked for budgets."""
         return BudgetDesk(self.records, self.settings.llm_limits, self.clock)
-
-    def _llm_desk(self) -> LlmDesk | None:
-        chat, settings = self.llm(), self.settings
-        if chat is None:
-            return None
-        endpoint: Endpoint = GuardedEndpoint(chat, self.breakers)
-        endpoint = BudgetedEndpoint(
-            endpoint, self.records, settings.llm_prices, settings.llm_limits, self.clock, self.random
-        )
-        pace = Pace(settings.llm_calls_per_minute, settings.llm_tokens_per_minute)
-        endpoint = PacedEndpoint(endpoint, pace_at(settings.redis_url, self.clock), pace)
-        if settings.llm_cache_s:
-            endpoint = CachedEndpoint(endpoint, self.records, self.clock, settings.llm_cache_s)
-        return LlmDesk(endpoint, settings.llm_prices)
-
-    def llm(self) -> OpenAiChat | None:
-        """Asks the language model; None where none is configured. Raises `ValueError` for a key that none can be."""
-        settings = self.settings
-        if not settings.has_llm:
-            return None
-        return OpenAiChat(
-            base_url=settings.llm_base_url,
-            api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else NO_KEY,
-            model=settings.llm_model,
-            max_input_tokens=settings.llm_max_input_tokens,
-        )
 
     def check_broker(self) -> None:
         """Raise `BrokerUnavailable` unless the broker answers."""

@@ -15,7 +15,8 @@ from pipeline.errors import PayloadCorrupt, PayloadsUnavailable, RecordsUnavaila
 from pipeline.events import Announcer
 from pipeline.history import RunHistory, read_payload
 from pipeline.ids import WHOLE, Delivery, Hold, StageKey
-from pipeline.job import PARTS_AT_ONCE, Grant, JobError, Lane, Refusal, Refused
+from pipeline.job import PARTS_AT_ONCE, JobError, Lane
+from pipeline.outbound_ports import Breakers, Outbound
 from pipeline.outcome import (
     Again,
     Cancelled,
@@ -32,8 +33,9 @@ from pipeline.outcome import (
     judge,
 )
 from pipeline.parts import keep_parts, parts_of, payload_key, perform
-from pipeline.ports import Breakers, Finished, Leases, Outbound, Payloads, Records
+from pipeline.ports import Finished, Leases, Payloads, Records
 from pipeline.spending import Caller
+from pipeline.work import Grant, Refusal, Refused
 from stages.contract import CODES, CancelToken, Clock, JobFacts, Payload, Scope, Source, Tools, Visitor
 from stages.contract.errors import Cancelled as JobCancelled
 from stages.contract.tools import Turn

@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Protocol, Self
 
 from pipeline.ids import Claim, moment_of
-from pipeline.job import FIRST_RUN, Grant
+from pipeline.job import FIRST_RUN
+from pipeline.work import Grant
 from stages.contract import Fetched, Http, Pages, Scope
 
 

@@ -22,8 +22,9 @@ from enum import StrEnum
 from typing import Any, Protocol, Self
 
 from pipeline.ids import StageKey
-from pipeline.job import FIRST_RUN, Division, Grant, Job, JobError, JobState, Lane, NewJob
+from pipeline.job import FIRST_RUN, Job, JobError, JobState, Lane, NewJob
 from pipeline.outcome import Again, Dead, Divided, Done, Outcome, Returned
+from pipeline.work import Division, Grant
 
 NEW = timedelta(minutes=1)
 """How long the API may be about to say that a job was queued."""

@@ -11,7 +11,6 @@ from pipeline.job import (
     FIRST_RUN,
     RECENT_TRIES,
     Attempt,
-    Grant,
     Job,
     JobError,
     JobState,
@@ -20,7 +19,6 @@ from pipeline.job import (
     PartCount,
     StageRecord,
     StageState,
-    Suspect,
     job_sources,
     require_legal,
 )
@@ -28,6 +26,7 @@ from pipeline.ports import Finished
 from pipeline.runs import RunOrigin
 from pipeline.spending import Spent, total
 from pipeline.verdicts import deadline_exceeded
+from pipeline.work import Grant, Suspect
 
 MAX_DOUBLINGS = 6
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from pipeline.ids import Hold, StageKey
-from pipeline.job import MAX_LOSSES, StageState, Suspect, priority_of
+from pipeline.job import MAX_LOSSES, StageState, priority_of
 from pipeline.memory_jobs import KeptStage
 from pipeline.memory_store import MemoryStore
 from pipeline.verdicts import worker_lost
+from pipeline.work import Suspect
 
 
 class MemoryKeeping(MemoryStore):

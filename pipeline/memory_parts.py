@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from pipeline.ids import WHOLE, Claim
-from pipeline.job import Division, JobError, PartCount, StageState, Suspect
+from pipeline.job import JobError, PartCount, StageState
 from pipeline.memory_jobs import KeptJob, KeptStage, cancel, new_stage
 from pipeline.runs import RunOrigin
+from pipeline.work import Division, Suspect
 
 
 def split(kept: KeptJob, whole: KeptStage, inputs: Sequence[Claim], at_once: int, now_s: float) -> Division:

@@ -7,19 +7,7 @@ from pipeline.bulk import REFUSALS, BulkFailure, BulkItem, BulkVerb
 from pipeline.errors import JobFinished
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey
-from pipeline.job import (
-    FIRST_RUN,
-    MAX_RERUNS,
-    Division,
-    Grant,
-    Job,
-    JobError,
-    JobState,
-    NewJob,
-    Refusal,
-    Refused,
-    StageState,
-)
+from pipeline.job import FIRST_RUN, MAX_RERUNS, Job, JobError, JobState, NewJob, StageState
 from pipeline.memory_api_keys import MemoryApiKeys
 from pipeline.memory_batches import MemoryBatches
 from pipeline.memory_cached_pages import MemoryCachedPages
@@ -35,6 +23,7 @@ from pipeline.runs import NewRun
 from pipeline.schedules import Firing, JobSchedule, Submitted
 from pipeline.tenants import UNLIMITED, Allowance
 from pipeline.verdicts import why_refused
+from pipeline.work import Division, Grant, Refusal, Refused
 
 
 class MemoryRecords(

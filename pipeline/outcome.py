@@ -8,7 +8,8 @@ from random import Random
 from pipeline.composition import AnyStage
 from pipeline.errors import MachineryFailed, PayloadLost
 from pipeline.ids import Claim
-from pipeline.job import Division, Grant, JobError
+from pipeline.job import JobError
+from pipeline.work import Division, Grant
 from stages.contract import CODES, Awaited, Permanent, Postponed, RetryPolicy, StageError, Transient
 from stages.contract.errors import Cancelled as JobCancelled
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.composition import AnyStage
 from pipeline.ids import Claim, StageKey
-from pipeline.job import MAX_LEVELS, MAX_PARTS, Grant
+from pipeline.job import MAX_LEVELS, MAX_PARTS
 from pipeline.ports import Payloads
+from pipeline.work import Grant
 from stages.contract import FanOut, Payload, Permanent, Scope, Tools
 
 

@@ -8,17 +8,17 @@ from typing import Protocol
 
 from pipeline.answers import AnswerRecords
 from pipeline.budgets import BudgetRecords
-from pipeline.cached_pages import PageCache
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey
-from pipeline.job import Division, Grant, Job, JobError, JobState, Lane, NewJob, Refused, Suspect
+from pipeline.job import Job, JobError, JobState, Lane, NewJob
 from pipeline.pages import Page
 from pipeline.queues import QueueRecords
 from pipeline.runs import NewRun, RunSummary
 from pipeline.shares import ShareRecords
-from pipeline.spending import Caller, Spending, SpendingRecords, Spent
+from pipeline.spending import Spending, SpendingRecords, Spent
 from pipeline.tenants import UNLIMITED, Allowance, TenantRecords
-from stages.contract import Browser, CancelToken, Http, Isolate, Llm
+from pipeline.work import Division, Grant, Refused, Suspect
+from stages.contract import CancelToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,28 +384,3 @@ class Leases(Protocol):
 
     def holding(self, hold: Hold, token: CancelToken) -> AbstractContextManager[None]:
         """Renew a hold while the block runs. Cancels `token` when the job is cancelled or the hold was lost."""
-
-
-class Breakers(Protocol):
-    """One circuit breaker per external dependency."""
-
-    def guard(self, dependency: str) -> AbstractContextManager[None]:
-        """Raise `Postponed` while the breaker is open; count errors that blame the dependency."""
-
-
-class LanguageModels(Protocol):
-    """Asks the language model, and counts what that costs."""
-
-    def on_behalf_of(self, caller: Caller) -> Llm:
-        """A model for one attempt. What it costs is added to the caller's meter, also where the answer is no good."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outbound:
-    """The adapters that stages reach the world through."""
-
-    http: Http
-    pages: PageCache
-    browser: Browser | None
-    llm: LanguageModels | None
-    isolate: Isolate

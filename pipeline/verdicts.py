@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from pipeline.job import MAX_LOSSES, Job, JobError, JobState, Refusal, Refused, StageRecord, StageState
+from pipeline.job import MAX_LOSSES, Job, JobError, JobState, StageRecord, StageState
+from pipeline.work import Refusal, Refused
 
 
 def why_refused(job: Job | None, stage: StageRecord | None, *, run: int, now_s: float) -> Refused:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orchestration.outbound.llm_exchange import Ask, Exchange, Layer
-from pipeline.ports import Breakers
+from pipeline.outbound_ports import Breakers
 from stages.contract import Scope
 
 

@@ -7,7 +7,6 @@ from sqlalchemy import select
 
 from orchestration.storage import records_api_keys as api_keys
 from orchestration.storage import records_attempts as attempts
-from orchestration.storage import records_bulk as bulk_actions
 from orchestration.storage import records_inputs as lost_inputs
 from orchestration.storage import records_jobs as jobs
 from orchestration.storage import records_keeping as keeping
@@ -18,9 +17,9 @@ from orchestration.storage import records_reading as reading
 from orchestration.storage import records_retention as retention
 from orchestration.storage import records_runs as runs
 from orchestration.storage import records_shares as shares
-from orchestration.storage import records_tenants as tenants
 from orchestration.storage.batch_records import SqlBatches
 from orchestration.storage.budget_records import SqlBudgets
+from orchestration.storage.bulk_records import SqlBulk
 from orchestration.storage.engine import PATIENCE_S, Database
 from orchestration.storage.migrate import current_revision
 from orchestration.storage.queue_records import SqlQueues
@@ -29,20 +28,23 @@ from orchestration.storage.records_schedules import SqlSchedules
 from orchestration.storage.records_webhooks import SqlWebhooks
 from orchestration.storage.schema import REVISION
 from orchestration.storage.spending_records import SqlSpending
-from pipeline.bulk import BulkAction, BulkFailure, BulkItem, NewBulkAction
+from orchestration.storage.tenant_records import SqlTenants
 from pipeline.errors import RecordsUnavailable
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey, canonical_uuid
-from pipeline.job import Division, Grant, Job, JobError, NewJob, Refusal, Refused, Suspect
+from pipeline.job import Job, JobError, NewJob
 from pipeline.keys import ApiKey
 from pipeline.pages import Page
 from pipeline.ports import Finished, JobFilter, Renewal, Retention, Tally
 from pipeline.runs import NewRun, RunSummary
 from pipeline.shares import Admitted, Flow, Load
-from pipeline.tenants import UNLIMITED, Allowance, Tenant
+from pipeline.tenants import UNLIMITED, Allowance
+from pipeline.work import Division, Grant, Refusal, Refused, Suspect
 
 
-class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPages, SqlBudgets, SqlQueues):
+class SqlRecords(
+    SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPages, SqlBudgets, SqlQueues, SqlBulk, SqlTenants
+):
     """`Records` in SQLite or PostgreSQL.
 
     `url` is `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; `pool_size` is how many connections are kept open,
@@ -302,48 +304,6 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPa
         with self._database.write() as connection:
             return keys.forget(connection, at, limit)
 
-    # bulk actions
-
-    def record_bulk(self, new: NewBulkAction) -> BulkAction:
-        """Record an action."""
-        with self._database.write(durable=True) as connection:
-            return bulk_actions.record(connection, new)
-
-    def bulk(self, tenant_id: str, action_id: str) -> BulkAction | None:
-        """An action."""
-        with self._database.read() as connection:
-            return bulk_actions.read(connection, tenant_id, action_id)
-
-    def bulks(self, tenant_id: str, *, before: str | None, limit: int) -> Page[BulkAction]:
-        """Actions, newest first, without their failures."""
-        with self._database.read() as connection:
-            return bulk_actions.page(connection, tenant_id, before, limit)
-
-    def abort_bulk(self, tenant_id: str, action_id: str, at: datetime) -> BulkAction:
-        """Drop the jobs that wait for their turn."""
-        with self._database.write(durable=True) as connection:
-            return bulk_actions.abort(connection, tenant_id, action_id, at)
-
-    def bulk_items(self, *, limit: int) -> Sequence[BulkItem]:
-        """Jobs that wait for their turn."""
-        with self._database.read() as connection:
-            return bulk_actions.waiting(connection, limit)
-
-    def act(self, item: BulkItem, new: NewRun) -> Job | None:
-        """Do to a job what a bulk action says."""
-        with self._database.write(durable=True) as connection:
-            return bulk_actions.act(connection, item, new)
-
-    def give_up(self, item: BulkItem, failure: BulkFailure, *, at: datetime) -> None:
-        """Say that a job's turn ended in a defect."""
-        with self._database.write() as connection:
-            bulk_actions.give_up(connection, item, failure, at)
-
-    def forget_bulk(self, *, before: datetime) -> int:
-        """Erase old actions."""
-        with self._database.write() as connection:
-            return bulk_actions.forget(connection, before)
-
     # keys
 
     def add_key(self, key: ApiKey) -> bool:
@@ -370,23 +330,6 @@ class SqlRecords(SqlBatches, SqlWebhooks, SqlSchedules, SqlSpending, SqlCachedPa
         """Say that a key was used."""
         with self._database.write() as connection:
             api_keys.note_use(connection, key_id, at)
-
-    # tenants
-
-    def tenant(self, tenant_id: str) -> Tenant | None:
-        """What was set for a tenant."""
-        with self._database.read() as connection:
-            return tenants.find(connection, tenant_id)
-
-    def tenants(self) -> Sequence[Tenant]:
-        """All for which something was set."""
-        with self._database.read() as connection:
-            return tenants.everything(connection)
-
-    def set_tenant(self, tenant: Tenant) -> None:
-        """Set what is given."""
-        with self._database.write(durable=True) as connection:
-            tenants.keep(connection, tenant)
 
     # markers
 

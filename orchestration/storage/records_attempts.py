@@ -33,9 +33,10 @@ from orchestration.storage.rows import (
 from orchestration.storage.schema import attempts, jobs, stages
 from orchestration.storage.types import now_s
 from pipeline.ids import WHOLE, Claim, Hold, StageKey
-from pipeline.job import Grant, JobError, JobState, Refusal, Refused, StageRecord, StageState, stage_sources
+from pipeline.job import JobError, JobState, StageRecord, StageState, stage_sources
 from pipeline.ports import Finished, Renewal
 from pipeline.verdicts import why_refused
+from pipeline.work import Grant, Refusal, Refused
 
 # claim
 

@@ -38,8 +38,9 @@ from orchestration.storage.rows import suspect_from
 from orchestration.storage.schema import jobs, runs, stages
 from orchestration.storage.types import now_s
 from pipeline.ids import Hold, StageKey
-from pipeline.job import MAX_LOSSES, JobState, Lane, StageState, Suspect, priority_of, stage_sources
+from pipeline.job import MAX_LOSSES, JobState, Lane, StageState, priority_of, stage_sources
 from pipeline.verdicts import deadline_exceeded, worker_lost
+from pipeline.work import Suspect
 
 MAX_DOUBLINGS = 6
 UNFINISHED = [state for state in JobState if not state.is_terminal]

@@ -19,9 +19,10 @@ from orchestration.storage.records_moves import (
 from orchestration.storage.rows import AnyRow, part_values
 from orchestration.storage.schema import runs, stages
 from pipeline.ids import WHOLE, Claim, Hold, StageKey
-from pipeline.job import Division, PartCount, StageState, Suspect
+from pipeline.job import PartCount, StageState
 from pipeline.ports import Finished
 from pipeline.runs import RunOrigin
+from pipeline.work import Division, Suspect
 
 _OF_STAGE = (stages.c.job_id == bindparam("this_job"), stages.c.stage == bindparam("this_stage"))
 _IS_PART = (OF_RUN, stages.c.stage == bindparam("this_stage"), stages.c.part != WHOLE)

@@ -10,7 +10,6 @@ from pipeline.ids import WHOLE, Claim, StageKey
 from pipeline.job import (
     FIRST_RUN,
     Attempt,
-    Grant,
     Job,
     JobError,
     JobSource,
@@ -20,12 +19,12 @@ from pipeline.job import (
     PartCount,
     StageRecord,
     StageState,
-    Suspect,
 )
 from pipeline.runs import NewRun, RunOrigin, RunSummary
 from pipeline.shares import flow_of
 from pipeline.terms import JobTerms
 from pipeline.urls import host_of, searched_form
+from pipeline.work import Grant, Suspect
 from stages.contract import Options
 
 AnyRow = Row[*tuple[Any, ...]]

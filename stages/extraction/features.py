@@ -6,54 +6,22 @@ Sources: the passage's own words, the boxes around it, its neighbours, the page,
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from itertools import combinations
 from math import log1p
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.extraction.hints import NAMED, hints
 from stages.extraction.passages import Box, Choice, Passage
 from stages.extraction.signals import PageSignals
 from stages.extraction.trees import BLOCKS, HEADINGS
 
-NAMED = {
-    "menu": r"nav|menu|breadcrumb|^toc$|contents",
-    "foot": r"foot(?!note)|copyright|colophon|legal",
-    "head": r"header|masthead|topbar|banner|hero",
-    "side": r"side|aside|rail$|widget|secondary|complementary",
-    "related": r"relat|recommend|similar|also|more|upsell|cross|popular|trending|latest|recent|suggest"
-    r"|^next|^prev|pag(?:er|in)",
-    "share": r"shar(?:e|ing)|social|follow|twitter|facebook|instagram|whatsapp|pinterest|linkedin",
-    "comment": r"comment|repl(?:y|ies)|respon[ds]e?$|disqus|discuss",
-    "dialog": r"cookie|consent|gdpr|privacy|onetrust|popup|modal|overlay|dialog|drawer|canvas|flyout|tooltip"
-    r"|toast|alert",
-    "advert": r"^ads?$|advert|sponsor|promo|outbrain|taboola|affiliate",
-    "signup": r"newsletter|subscri|signup|login|register|account|member|paywall|donat",
-    "topic": r"tag|categor|topic|label|badge|chip",
-    "byline": r"meta|author|byline|^bio|avatar|user|profile|signature|^sig$|date|time|publish",
-    "article": r"article|story|entry|post|blog|news",
-    "body": r"content|body|main|text|prose|copy|rich|markdown|wysiwyg|^rte$|editor",
-    "summary": r"desc|summary|intro|lead|excerpt|teaser|^dek$|subtitle|standfirst",
-    "title": r"title|heading|headline|name",
-    "item": r"product|item|card|tile|grid|result|list|collection|^row$|cell|^col$",
-    "message": r"message|thread|forum|question|answer|quote|cooked",
-    "review": r"review|rating|star|testimonial",
-    "detail": r"spec|feature|detail|attribute|faq|accordion|^tabs?$|collapse|panel|expand|toggle",
-    "filter": r"filter|sort|facet|refine|search|select|dropdown|option|swatch|variant|size|quantity|qty",
-    "shop": r"cart|basket|checkout|price|buy|wish|ship|deliver|stock|store",
-    "hidden": r"hid(?:e|den)|^sr$|visually|reader|print|mobile|desktop",
-    "control": r"button|btn|cta|link|icon|tool|action|control",
-    "figure": r"caption|figure|image|img|photo|gallery|slide|carousel|media|video|thumb",
-}
-"""What the words in class names, ids and roles hint at, each by a pattern."""
-_PATTERNS = [re.compile(pattern) for pattern in NAMED.values()]
 INSIDE = (
     *("article", "main", "section", "aside", "header", "footer", "nav", "form", "button", "table"),
     *("li", "blockquote", "figure", "details", "a", "dl"),
 )
 _INSIDE_AT = {tag: index for index, tag in enumerate(INSIDE)}
-_NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 FAR = 99.0
 """Stands for "not at all" where distances are told."""
 NOWHERE = -999.0
@@ -187,11 +155,11 @@ class _Page:
     def _nearest_names(self) -> NDArray[np.float64]:
         """For each box, how many levels up the nearest of each tag and hint is, of the core, and around the h1."""
         core, around_h1 = self._core(), self._around_h1()
-        missing = [-FAR] * (len(INSIDE) + len(_PATTERNS) + 2)
+        missing = [-FAR] * (len(INSIDE) + len(NAMED) + 2)
         depths: list[list[float]] = []
         for box, parent in zip(self.boxes, self.parents, strict=True):
             row = depths[parent] if box.parent else missing
-            marks = [len(INSIDE) + hint for hint in _hints(box.names)]
+            marks = [len(INSIDE) + hint for hint in hints(box.names)]
             marks += [_INSIDE_AT[box.tag]] if box.tag in _INSIDE_AT else []
             marks += [-2] if box in core else []
             marks += [-1] if box in around_h1 or not box.parent else []
@@ -325,15 +293,6 @@ def _kind(box: Box) -> tuple[str, ...]:
         if len(row) >= 8:
             break
     return tuple(row)
-
-
-def _hints(names: str) -> set[int]:
-    return {hint for part in _NAME_PARTS.findall(names[:300]) for hint in _hints_of(part.lower())}
-
-
-@lru_cache(maxsize=20_000)
-def _hints_of(part: str) -> tuple[int, ...]:
-    return tuple(index for index, pattern in enumerate(_PATTERNS) if pattern.search(part))
 
 
 def names(choices: Iterable[str]) -> Iterator[str]:

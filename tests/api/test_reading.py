@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.errors import RecordsUnavailable
 from pipeline.ids import Claim, Hold
-from pipeline.job import Grant, JobError
+from pipeline.job import JobError
 from pipeline.ports import Finished
+from pipeline.work import Grant
 from tests.support.api import Api, problem_of
 
 STAGES = ("fetch", "extract", "summarize", "store")

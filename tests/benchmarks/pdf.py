@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from orchestration.outbound.isolation import ProcessIsolation
-from orchestration.wiring import PARSING_MODULES
+from orchestration.wiring_outbound import PARSING_MODULES
 from stages.contract import Page, Source, Tools
 from stages.extract import extract
 from stages.extraction.reading import read_content

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from pipeline.ids import Hold
-from pipeline.job import MAX_LOSSES, RECENT_TRIES, Attempt, JobState, Refusal, Refused, StageState
+from pipeline.job import MAX_LOSSES, RECENT_TRIES, Attempt, JobState, StageState
 from pipeline.ports import Finished, Records, Renewal
+from pipeline.work import Refusal, Refused
 from tests.support.jobs import BROKEN, LEASE_S, STAGES, TENANT, World, ended, key_of, new_job, output_of, refused_once
 from tests.support.tools import START
 

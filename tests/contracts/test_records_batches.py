@@ -9,10 +9,11 @@ import pytest
 from pipeline.batches import NO_RUN, NOTHING_READ, SHOWN_REJECTIONS, BatchState, Rejection
 from pipeline.errors import AlreadyAnswered, BatchCancelled, BatchNotFound, BatchReceiving, IdempotencyKeyReused
 from pipeline.idempotency import IdempotencyKey
-from pipeline.job import Grant, JobState, Lane, NewJob, StageState
+from pipeline.job import JobState, Lane, NewJob, StageState
 from pipeline.ports import JobFilter, Retention
 from pipeline.runs import NewRun
 from pipeline.terms import JobTerms
+from pipeline.work import Grant
 from tests.support.at_once import at_once
 from tests.support.batches import admitted, chunk_of, full_batch, jobs_of, new_batch, open_batch, read_batch
 from tests.support.jobs import LEASE_S, STAGES, TENANT, World, key_of, new_job

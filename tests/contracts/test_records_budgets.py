@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from pipeline.budgets import EVERYBODY, Budget, Period
 from pipeline.ids import Hold
-from pipeline.job import Refused, StageState
+from pipeline.job import StageState
+from pipeline.work import Refused
 from tests.support.jobs import BROKEN, World, ended, key_of
 from tests.support.tools import START
 

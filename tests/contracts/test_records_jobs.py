@@ -7,10 +7,11 @@ import pytest
 
 from pipeline.errors import JobFinished, JobNotFound
 from pipeline.ids import Claim
-from pipeline.job import FIRST_RUN, Job, JobSource, JobState, Lane, Refusal, Refused, StageState
+from pipeline.job import FIRST_RUN, Job, JobSource, JobState, Lane, StageState
 from pipeline.ports import JobFilter
 from pipeline.runs import NewRun
 from pipeline.terms import JobTerms
+from pipeline.work import Refusal, Refused
 from stages.contract import Options
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended, key_of, new_job, output_of
 from tests.support.tools import START

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from pipeline.ids import Hold
-from pipeline.job import MAX_LOSSES, JobState, Lane, StageState, Suspect
+from pipeline.job import MAX_LOSSES, JobState, Lane, StageState
+from pipeline.work import Suspect
 from tests.support.jobs import BROKEN, LEASE_S, STAGES, TENANT, World, ended, key_of, output_of
 from tests.support.tools import START
 

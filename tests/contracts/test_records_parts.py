@@ -8,22 +8,10 @@ from hashlib import sha256
 import pytest
 
 from pipeline.ids import WHOLE, Claim, Hold, StageKey
-from pipeline.job import (
-    MAX_LOSSES,
-    Division,
-    Grant,
-    Job,
-    JobError,
-    JobState,
-    Lane,
-    NewJob,
-    PartCount,
-    Refusal,
-    Refused,
-    StageState,
-)
+from pipeline.job import MAX_LOSSES, Job, JobError, JobState, Lane, NewJob, PartCount, StageState
 from pipeline.ports import JobFilter, Retention
 from pipeline.runs import NewRun
+from pipeline.work import Division, Grant, Refusal, Refused
 from tests.support.at_once import at_once
 from tests.support.jobs import BROKEN, LEASE_S, MESSAGE, TENANT, World, ended, key_of, output_of
 from tests.support.tools import START

@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.errors import JobFinished
 from pipeline.ids import Hold
-from pipeline.job import Grant, Job, JobState, StageState
+from pipeline.job import Job, JobState, StageState
+from pipeline.work import Grant
 from tests.support.at_once import at_once
 from tests.support.jobs import BROKEN, LEASE_S, STAGES, TENANT, World, ended, key_of, output_of
 from tests.support.tools import START

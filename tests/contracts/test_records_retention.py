@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.errors import InputExpired, JobNotFound, JobUnfinished
 from pipeline.ids import Claim
-from pipeline.job import JobSource, JobState, NewJob, Refusal, Refused
+from pipeline.job import JobSource, JobState, NewJob
 from pipeline.ports import JobFilter, Retention
 from pipeline.runs import NewRun
+from pipeline.work import Refusal, Refused
 from tests.support.at_once import at_once
 from tests.support.jobs import LEASE_S, STAGES, TENANT, World, ended, key_of, new_job, output_of
 from tests.support.tools import START

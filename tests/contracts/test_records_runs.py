@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.errors import InputExpired, JobFinished, JobNotFound, JobUnfinished, UnknownStage
 from pipeline.ids import Hold
-from pipeline.job import Job, JobSource, JobState, Lane, NewJob, Refusal, Refused, StageState
+from pipeline.job import Job, JobSource, JobState, Lane, NewJob, StageState
 from pipeline.runs import NewRun, RunOrigin, RunSummary
+from pipeline.work import Refusal, Refused
 from stages.contract import Options
 from tests.support.at_once import at_once
 from tests.support.jobs import BROKEN, LEASE_S, MESSAGE, STAGES, TENANT, World, ended, key_of, new_job, output_of

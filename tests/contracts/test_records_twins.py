@@ -15,11 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from orchestration.storage.records import SqlRecords
 from pipeline.errors import PipelineError
 from pipeline.ids import Hold, StageKey
-from pipeline.job import Grant, Job, JobState, Lane, NewJob, Refused, StageState, Suspect
+from pipeline.job import Job, JobState, Lane, NewJob, StageState
 from pipeline.memory import MemoryRecords
 from pipeline.ports import JobFilter, Retention
 from pipeline.runs import NewRun
 from pipeline.terms import JobTerms
+from pipeline.work import Grant, Refused, Suspect
 from tests.support.databases import sqlite_url
 from tests.support.jobs import (
     BROKEN,

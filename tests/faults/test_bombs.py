@@ -8,7 +8,7 @@ import pytest
 
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
-from orchestration.wiring import PARSING_MODULES
+from orchestration.wiring_outbound import PARSING_MODULES
 from pipeline.clock import SystemClock
 from stages.contract import Article, Scope, Source, StageError
 from stages.extract import extract

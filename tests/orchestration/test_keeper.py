@@ -8,8 +8,9 @@ import pytest
 from orchestration.keeper import IN_LINE_PATIENCE_S, LEAD_S, Keeper, Kept
 from pipeline.definition import CATALOG
 from pipeline.errors import BrokerUnavailable, RecordsUnavailable
-from pipeline.job import MAX_LOSSES, JobState, NewJob, StageState, Suspect
+from pipeline.job import MAX_LOSSES, JobState, NewJob, StageState
 from pipeline.memory import MemoryRecords
+from pipeline.work import Suspect
 from tests.support.bench import Watched
 from tests.support.broker import MemoryBroker
 from tests.support.jobs import LEASE_S, World, key_of

@@ -17,7 +17,8 @@ from orchestration.transport import Inspector
 from pipeline.definition import CATALOG
 from pipeline.errors import BrokerUnavailable
 from pipeline.ids import StageKey
-from pipeline.job import Lane, Suspect
+from pipeline.job import Lane
+from pipeline.work import Suspect
 from tests.support.brokers import KINDS, Broker
 from tests.support.ports import free_port
 

@@ -11,10 +11,11 @@ from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pipeline.ids import Claim, Delivery, Hold, StageKey
-from pipeline.job import MAX_LOSSES, Grant, Job, JobError, JobState, NewJob, StageState
+from pipeline.job import MAX_LOSSES, Job, JobError, JobState, NewJob, StageState
 from pipeline.parts import payload_key
 from pipeline.ports import Finished
 from pipeline.runs import NewRun
+from pipeline.work import Grant
 from stages.contract import Article, Permanent, Postponed, RetryPolicy, Source, StageError, Tools, Transient
 from tests.support.bench import Bench
 from tests.support.catalogs import ARTICLE, scripted

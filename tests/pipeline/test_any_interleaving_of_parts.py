@@ -10,11 +10,12 @@ from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pipeline.ids import WHOLE, Claim, Delivery, Hold, StageKey
-from pipeline.job import MAX_LOSSES, PARTS_AT_ONCE, Grant, Job, JobSource, JobState, NewJob, StageState
+from pipeline.job import MAX_LOSSES, PARTS_AT_ONCE, Job, JobSource, JobState, NewJob, StageState
 from pipeline.memory_jobs import KeptJob, KeptStage
 from pipeline.parts import payload_key
 from pipeline.ports import Finished
 from pipeline.runs import NewRun
+from pipeline.work import Grant
 from stages.contract import Permanent, Postponed, RetryPolicy, StageError, Tools, Transient
 from tests.support.bench import Bench
 from tests.support.catalogs import article_of, in_parts

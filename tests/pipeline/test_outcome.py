@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BrokerUnavailable, PayloadCorrupt, PayloadMissing, PayloadsUnavailable, RecordsUnavailable
 from pipeline.ids import StageKey
-from pipeline.job import Grant, JobSource, Lane
+from pipeline.job import JobSource, Lane
 from pipeline.outcome import LAST_LOOK_S, MACHINERY_DELAY_S, MAX_PARKED_S, Again, Cancelled, Dead, Returned, judge
+from pipeline.work import Grant
 from stages.contract import CODES, Awaited, Options, Permanent, Postponed, RetryPolicy, Transient
 from stages.contract import Cancelled as CallOff
 from tests.support.catalogs import translate

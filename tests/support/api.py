@@ -16,10 +16,11 @@ from orchestration.streams.hub import Hub
 from orchestration.transport.urls import read_url
 from orchestration.wiring import Wiring
 from pipeline.ids import Hold, StageKey
-from pipeline.job import DEFAULT_TENANT, Grant, JobError
+from pipeline.job import DEFAULT_TENANT, JobError
 from pipeline.keys import KeyScope
 from pipeline.memory import MemoryAnnouncer, MemoryPayloads, MemoryRecords
 from pipeline.ports import Finished
+from pipeline.work import Grant
 from stages.contract import Document
 from stages.contract.nouns import DocumentSource, Metadata
 from tests.support.bench import Watched

@@ -10,8 +10,8 @@ from pipeline.composition import Catalog
 from pipeline.ids import StageKey
 from pipeline.job import Job, NewJob, StageRecord
 from pipeline.memory import MemoryAnnouncer, MemoryBreakers, MemoryLeases, MemoryPayloads, MemoryRecords
+from pipeline.outbound_ports import LanguageModels, Outbound
 from pipeline.outcome import Outcome
-from pipeline.ports import LanguageModels, Outbound
 from tests.support.jobs import MESSAGE, key_of, new_job
 from tests.support.tools import FakeHttp, InlineIsolate, ManualClock
 

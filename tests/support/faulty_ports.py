@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestration.storage.payload_folder import PayloadFolder
 from pipeline.ids import WHOLE, Hold, StageKey
-from pipeline.job import Grant
+from pipeline.work import Grant
 from tests.support import isolated
 from tests.support.faulty_box import FaultBox
 

@@ -12,8 +12,9 @@ from sqlalchemy import create_engine, update
 
 from orchestration.storage.schema import deliveries, held_jobs, markers, page_flights, stages, webhooks
 from pipeline.ids import Claim, Hold, StageKey, uuid7
-from pipeline.job import Grant, Job, JobError, JobSource, Lane, NewJob, StageRecord, Suspect
+from pipeline.job import Job, JobError, JobSource, Lane, NewJob, StageRecord
 from pipeline.ports import Finished, Records
+from pipeline.work import Grant, Suspect
 from stages.contract import Options
 from tests.support.tools import START
 

@@ -19,8 +19,9 @@ from orchestration.storage.records import SqlRecords
 from orchestration.storage.schema import jobs, stages
 from pipeline.errors import RecordsUnavailable
 from pipeline.ids import Hold
-from pipeline.job import JobState, Refusal, Refused
+from pipeline.job import JobState
 from pipeline.ports import JobFilter, Retention
+from pipeline.work import Refusal, Refused
 from tests.support.at_once import at_once
 from tests.support.batches import admitted, full_batch
 from tests.support.databases import postgresql_url, sqlite_url
