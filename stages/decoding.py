@@ -27,6 +27,8 @@ LEGACY_ENCODINGS = frozenset(codecs.lookup(name).name for name in (*_EAST_ASIAN,
 ENCODINGS = LEGACY_ENCODINGS.union(codecs.lookup(name).name for name in _UNICODE)
 
 DETECTED_BYTES = 16 * 1024
+MARKED_UP = ("html", "feed", "sitemap", "opml")
+"""Kinds that may declare their charset."""
 MAX_NOISE = 0.02
 """Largest share of control and replacement characters that still passes for text."""
 MAX_DAMAGE = 0.2
@@ -89,7 +91,7 @@ def _candidates(body: bytes, content_type: str | None, kind: PageKind) -> Iterat
     if by_mark and mark:
         yield by_mark, body[len(mark) :]
         return
-    declared = (http_content_type_encoding(content_type), _declared(body) if kind in ("html", "feed") else None)
+    declared = (http_content_type_encoding(content_type), _declared(body) if kind in MARKED_UP else None)
     yield from ((charset, body) for charset in dict.fromkeys((*declared, "utf-8")) if charset in ENCODINGS)
     if detected := _detect(body):
         yield detected, body

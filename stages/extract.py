@@ -22,6 +22,7 @@ def extract(page: Page, tools: Tools) -> Article:
         sections=found.sections,
         links=found.links,
         images=found.images,
+        entries=found.entries,
         title=metadata.title,
         authors=metadata.authors,
         byline=metadata.byline,

@@ -17,6 +17,7 @@ from stages.contract import (
 )
 from stages.contract.tools import Clock
 from stages.decoding import decode
+from stages.gzipped import SUFFIX, gunzipped, is_gzipped
 from stages.kinds import kind_of
 from stages.web import origin_of, rate_limit_delay_s, retry_after_s
 
@@ -84,6 +85,8 @@ def _page_of_url(url: str, tools: Tools) -> Page:
 
 def _content(body: bytes, content_type: str | None, name: str | None) -> dict[str, Any]:
     """The fields of a page that hold its content."""
+    if is_gzipped(body):
+        body, content_type, name = gunzipped(body), None, (name or "").removesuffix(SUFFIX)
     if body.strip() and kind_of(body, content_type, name) == "pdf":
         return {"kind": "pdf", "body": body}
     decoded = decode(body, content_type, name)

@@ -19,6 +19,8 @@ KIND_OF_MEDIA_TYPE: dict[str, PageKind] = {
     "application/atom+xml": "feed",
     "application/rdf+xml": "feed",
     "application/feed+json": "feed",
+    "text/x-opml": "opml",
+    "application/opml+xml": "opml",
 }
 KIND_OF_SUFFIX: dict[str, PageKind] = {
     "html": "html",
@@ -32,6 +34,8 @@ UNKNOWN_MEDIA_TYPES = {
     "",
     "application/octet-stream",
     "binary/octet-stream",
+    "application/gzip",
+    "application/x-gzip",
     "unknown/unknown",
     "application/unknown",
     "*/*",
@@ -51,7 +55,8 @@ _MARKUP = re.compile(
     re.IGNORECASE,
 )
 _PROLOG = rb"\s*+(?:<\?[^>]*+>\s*+|<!--(?:[^-]|-(?!->))*+-->\s*+|<!doctype[^>]*+>\s*+)*+"
-_XML_FEED = re.compile(_PROLOG + rb"<(?:rss|feed|(?:\w+:)?rdf)[\s>]", re.IGNORECASE)
+_XML_LIST = re.compile(_PROLOG + rb"<(?:\w+:)?(rss|feed|rdf|urlset|sitemapindex|opml)[\s>]", re.IGNORECASE)
+_KIND_OF_ROOT: dict[bytes, PageKind] = {b"urlset": "sitemap", b"sitemapindex": "sitemap", b"opml": "opml"}
 _XHTML = re.compile(_PROLOG + rb"<html[\s>]", re.IGNORECASE)
 _JSON_FEED = re.compile(rb"\s*+\{.*?https?:\\?/\\?/jsonfeed\.org\\?/version", re.DOTALL)
 
@@ -85,12 +90,12 @@ def _shown(declared: PageKind, start: bytes) -> PageKind | None:
     """What it clearly is instead of what is declared."""
     if start.lstrip().startswith(_PDF):
         return "pdf"
-    return "feed" if declared == "html" and _XML_FEED.match(start) else None
+    return _list_of_addresses(start) if declared in ("html", "feed", "opml") else None
 
 
 def _of_general_type(start: bytes) -> PageKind:
-    if _is_feed(start):
-        return "feed"
+    if kind := _list_of_addresses(start):
+        return kind
     if _XHTML.match(start):
         return "html"
     raise Permanent("unsupported_media_type")
@@ -99,13 +104,16 @@ def _of_general_type(start: bytes) -> PageKind:
 def _of_unknown_type(start: bytes, name: str | None) -> PageKind:
     if _PDF in start[:PDF_WITHIN_BYTES]:
         return "pdf"
-    if _is_feed(start):
-        return "feed"
+    if kind := _list_of_addresses(start):
+        return kind
     if read_bom(start)[0] is None and b"\x00" in start:
         raise Permanent("unsupported_media_type")
     suffix = (name or "").rpartition(".")[2].lower()
     return KIND_OF_SUFFIX.get(suffix) or ("html" if _MARKUP.match(start) else "text")
 
 
-def _is_feed(start: bytes) -> bool:
-    return _XML_FEED.match(start) is not None or _JSON_FEED.match(start) is not None
+def _list_of_addresses(start: bytes) -> PageKind | None:
+    """Which one it clearly is: a feed, a sitemap or OPML."""
+    if found := _XML_LIST.match(start):
+        return _KIND_OF_ROOT.get(found[1].lower(), "feed")
+    return "feed" if _JSON_FEED.match(start) else None

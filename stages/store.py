@@ -27,6 +27,7 @@ def store(_content: Content, tools: Tools) -> Document:
         sections=article.sections if article else (),
         links=article.links if article else (),
         images=article.images if article else (),
+        entries=article.entries if article else (),
         summary=summary,
         data=summary.data if summary else None,
         analysis=_last(outputs, Analysis),

@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from stages.contract.options import Processing
 
 Method = Literal["llm", "extractive"]
-PageKind = Literal["html", "text", "markdown", "feed", "pdf"]
+PageKind = Literal["html", "text", "markdown", "feed", "sitemap", "opml", "pdf"]
 CacheUse = Literal["hit", "revalidated", "miss"]
 """Where a page came from: a stored copy, one that its host confirmed, or its host."""
 
@@ -125,6 +125,20 @@ class Image(BaseModel):
     alt: str
 
 
+class ListEntry(BaseModel):
+    """What a sitemap, a feed or an OPML file lists."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    """Absolute; http or https."""
+    title: str | None = None
+    date: str | None = None
+    """ISO 8601: when it was published or last changed, as precise as the list states it."""
+    is_source: bool = False
+    """Whether it is such a list itself."""
+
+
 class Article(Content):
     """The main content of a page, free of boilerplate."""
 
@@ -135,6 +149,8 @@ class Article(Content):
     sections: tuple[ArticleSection, ...] = ()
     links: tuple[Link, ...] = ()
     images: tuple[Image, ...] = ()
+    entries: tuple[ListEntry, ...] = Field(default=(), repr=False)
+    """Of a sitemap, a feed, OPML, or a text that has a URL on each line."""
     title: str | None = None
     authors: tuple[str, ...] = ()
     byline: str | None = None
@@ -381,6 +397,8 @@ class Document(Payload):
     sections: tuple[ArticleSection, ...] = ()
     links: tuple[Link, ...] = ()
     images: tuple[Image, ...] = ()
+    entries: tuple[ListEntry, ...] = Field(default=(), repr=False)
+    """What it lists, where it is a sitemap, a feed or OPML."""
     summary: Summary | None = None
     data: dict[str, Any] | None = None
     """That of the summary, where a job asked for data."""

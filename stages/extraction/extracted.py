@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stages.contract.nouns import ArticleSection, Image, Link
+from stages.contract.nouns import ArticleSection, Image, Link, ListEntry
 from stages.extraction.counting import word_count
 from stages.extraction.language import language_of, stated_language_of
 from stages.extraction.markup import Markup, html_of_text, markup_of
@@ -28,6 +28,8 @@ class Extracted:
     """Of documents that have pages."""
     warnings: tuple[str, ...] = ()
     """Words of `stages.contract.WARNINGS`."""
+    entries: tuple[ListEntry, ...] = ()
+    """Of what is a list of addresses."""
 
 
 def described(
@@ -37,6 +39,7 @@ def described(
     *,
     warnings: tuple[str, ...] = (),
     page_count: int | None = None,
+    entries: tuple[ListEntry, ...] = (),
 ) -> Extracted:
     """The content that was chosen, in all its forms, with what is known of it."""
     markup = Markup(html_of_text(chosen.text)) if chosen.root is None else markup_of(chosen.root, base_url)
@@ -56,4 +59,5 @@ def described(
         word_count=word_count(chosen.text),
         page_count=page_count,
         warnings=warnings,
+        entries=entries,
     )

@@ -1,7 +1,6 @@
 """Feeds: RSS, Atom and JSON Feed as an article that lists their entries."""
 
 import json
-import re
 from dataclasses import dataclass
 from io import BytesIO
 from time import struct_time
@@ -11,10 +10,12 @@ import feedparser
 from lxml.html import Element, HtmlElement
 
 from stages.contract import Permanent
+from stages.contract.nouns import ListEntry
 from stages.extraction.addresses import LOADED_SCHEMES, absolute
 from stages.extraction.authors import names_in
 from stages.extraction.dates import iso_date
 from stages.extraction.extracted import Extracted, described
+from stages.extraction.listings import DOCTYPE
 from stages.extraction.metadata import PageMetadata
 from stages.extraction.rendering import render
 from stages.extraction.trees import drop_unrendered, parse_page
@@ -22,7 +23,6 @@ from stages.extraction.trees import drop_unrendered, parse_page
 MAX_ENTRIES = 500
 MAX_SUMMARY_CHARS = 20_000
 MAX_FIELD_CHARS = 500
-_DOCTYPE = re.compile(r"<!DOCTYPE[^\[>]*+(?:\[[^\]]*+\]\s*+)?>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,12 @@ def extract_feed(text: str, url: str | None) -> Extracted:
     root = Element("div")
     for entry in feed.entries:
         root.extend(_blocks(entry))
-    return described(render(root, url), feed.metadata, url)
+    linked = (ListEntry(url=each.link, title=each.title, date=each.published) for each in feed.entries if each.link)
+    return described(render(root, url), feed.metadata, url, entries=tuple(linked))
 
 
 def _xml_feed(text: str, url: str | None) -> Feed:
-    text = _DOCTYPE.sub("", text, count=1)  # feeds need none, and entities can grow without end
+    text = DOCTYPE.sub("", text, count=1)
     # As a file, since a string may be taken for an address to be fetched. Its declaration of a charset no longer holds.
     headers = {"content-type": "application/xml; charset=utf-8", "content-location": url or ""}
     parsed = feedparser.parse(BytesIO(text.encode("utf-8", "replace")), response_headers=headers)

@@ -7,6 +7,7 @@ from markdown_it import MarkdownIt
 from stages.contract import Permanent
 from stages.extraction.counting import word_count
 from stages.extraction.extracted import Extracted, described
+from stages.extraction.listings import urls_in
 from stages.extraction.metadata import PageMetadata
 from stages.extraction.rendering import Rendered, escaped_markdown, render
 from stages.extraction.trees import drop_unrendered, parse_page
@@ -20,7 +21,7 @@ def extract_text(text: str, kind: str, url: str | None = None) -> Extracted:
         raise Permanent("no_article")
     found = title or _short_first_line(content.text)
     metadata = PageMetadata(title=found, sources={"title": kind} if found else {})
-    return described(content, metadata, url)
+    return described(content, metadata, url, entries=urls_in(body) if kind == "text" else ())
 
 
 def _by_markdown(body: str, url: str | None) -> tuple[Rendered, str | None]:

@@ -22,6 +22,14 @@ def read_content(kind: str, text: str, body: bytes, url: str | None) -> "Extract
             from stages.extraction.feeds import extract_feed
 
             return extract_feed(text, url)
+        case "sitemap":
+            from stages.extraction.listings import extract_sitemap
+
+            return extract_sitemap(text, url)
+        case "opml":
+            from stages.extraction.listings import extract_opml
+
+            return extract_opml(text, url)
         case _:
             from stages.extraction.plain import extract_text
 

@@ -34,6 +34,12 @@ JSON = b'{"version": "https:\\/\\/jsonfeed.org\\/version\\/1", "items": []}'
         (XHTML, "text/xml", "html"),
         (XHTML, "application/xhtml+xml", "html"),
         (b"<html><body><rss>", "text/html", "html"),
+        (b"<urlset xmlns='x'>", "text/html", "sitemap"),
+        (b"<?xml version='1.0'?><!-- x --><sitemapindex>", "application/xml", "sitemap"),
+        (b"<sm:urlset xmlns:sm='x'>", None, "sitemap"),
+        (b"<opml version='2.0'>", "text/xml", "opml"),
+        (b"<opml version='2.0'>", "text/x-opml", "opml"),
+        (b"<opml version='2.0'>", "application/rss+xml", "opml"),
     ],
 )
 def test_kinds(body, content_type, kind):
