@@ -78,9 +78,10 @@ class FaultyRecords(Wrapper):
 
         return slowly
 
-    def accept(self, job: Any, key: Any = None) -> None:
-        self.__getattr__("accept")(job, key)
+    def accept(self, job: Any, *args: Any) -> Any:
+        is_launched = self.__getattr__("accept")(job, *args)
         self._box.pass_by("accepted", "api", job.id)
+        return is_launched
 
     def claim(self, key: StageKey, **kwargs: Any) -> Any:
         self._here.key = key
