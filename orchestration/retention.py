@@ -14,6 +14,7 @@ from pipeline.cached_pages import CachedPages
 from pipeline.errors import PayloadsUnavailable
 from pipeline.ports import Payloads, Retention
 from pipeline.schedules import FIRINGS_KEPT, ScheduleRecords
+from pipeline.tenants import TenantRecords
 from pipeline.webhooks import DELIVERIES_KEPT
 from stages.contract import Clock
 
@@ -29,7 +30,7 @@ ROUND_S = 3600.0
 KEPT_SINCE = "retention_since"
 
 
-class Owners(ScheduleRecords, CachedPages, Protocol):
+class Owners(ScheduleRecords, CachedPages, TenantRecords, Protocol):
     """Records that know who owns the objects of the payload store."""
 
 
@@ -101,6 +102,7 @@ class Retirement:
         forgotten += self._records.forget_answers(before=now - timedelta(seconds=self._answers_s))
         forgotten += self._records.forget_deliveries(before=now - DELIVERIES_KEPT)
         forgotten += self._records.forget_firings(before=now - FIRINGS_KEPT)
+        forgotten += self._records.forget_intake(before=now - timedelta(days=1))
         if not self._is_trusted(now):
             return forgotten
         self._round = self._payloads.jobs(older_than_s=self._orphan_grace_s)

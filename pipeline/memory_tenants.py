@@ -34,6 +34,14 @@ class MemoryTenants(MemoryStore):
         with self._lock:
             self._tenants[tenant.id] = tenant
 
+    def forget_intake(self, *, before: datetime) -> int:
+        """Erase what was submitted on earlier days."""
+        with self._lock:
+            old = [key for key in self._bytes if key[1] < _day(before)]
+            for key in old:
+                del self._bytes[key]
+            return len(old)
+
     def _require_room(self, tenant_id: str, allowed: Allowance) -> None:
         most = allowed.jobs_in_flight
         if most is not None and self._unended_jobs(tenant_id) >= most:
@@ -41,7 +49,7 @@ class MemoryTenants(MemoryStore):
 
     def _take_in(self, new: NewJob, allowed: Allowance) -> None:
         most = allowed.bytes_per_day
-        if most is None:
+        if most is None or new.content_bytes == 0:
             return
         if self._bytes_today(new.tenant_id, new.created_at) + new.content_bytes > most:
             raise TooManyBytes(most, new.created_at)

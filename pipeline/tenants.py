@@ -82,3 +82,6 @@ class TenantRecords(Protocol):
 
     def set_tenant(self, tenant: Tenant) -> None:
         """Set what is given, in place of all that was set before."""
+
+    def forget_intake(self, *, before: datetime) -> int:
+        """Erase what tenants submitted on days that ended by then, in UTC; returns how many such sums."""

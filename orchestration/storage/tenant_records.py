@@ -1,6 +1,7 @@
 """Tenants in the records in SQL: which transaction each method is."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from orchestration.storage import records_tenants as tenants_of
 from orchestration.storage.engine import Database
@@ -26,3 +27,8 @@ class SqlTenants:
         """Set what is given."""
         with self._database.write(durable=True) as connection:
             tenants_of.keep(connection, tenant)
+
+    def forget_intake(self, *, before: datetime) -> int:
+        """Erase what was submitted on earlier days."""
+        with self._database.write() as connection:
+            return tenants_of.forget_intake(connection, before)

@@ -110,6 +110,16 @@ def test_content_counts_by_the_day_it_was_submitted(records: Any) -> None:
     records.accept(new_job(source=content(100), created_at=late + timedelta(seconds=1)), None, allowed)
 
 
+def test_sums_of_days_that_are_over_are_erased(records: Any) -> None:
+    allowed = Allowance(bytes_per_day=100)
+    for at in (START, START + DAY):
+        records.accept(new_job(source=content(60), created_at=at), None, allowed)
+    assert records.forget_intake(before=START + DAY) == 1
+    assert records.forget_intake(before=START + DAY) == 0
+    with pytest.raises(TooManyBytes):
+        records.accept(new_job(source=content(60), created_at=START + DAY), None, allowed)
+
+
 def test_a_batch_takes_what_there_is_room_for_and_says_what_it_did_not(world: World, records: Any) -> None:
     world.accept()
     batch = open_batch(records)

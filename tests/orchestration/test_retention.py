@@ -1,3 +1,4 @@
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -6,13 +7,15 @@ import pytest
 from orchestration.retention import JOBS_PER_TURN, KEYS_PER_TURN, ROUND_S, Retirement
 from orchestration.submit import purge
 from pipeline.cached_pages import PageKey
-from pipeline.errors import PayloadsUnavailable, RecordsUnavailable
+from pipeline.errors import PayloadsUnavailable, RecordsUnavailable, TooManyBytes
 from pipeline.idempotency import IdempotencyKey
-from pipeline.job import NewJob
+from pipeline.ids import Claim
+from pipeline.job import JobSource, NewJob
 from pipeline.memory import MemoryPayloads, MemoryRecords
 from pipeline.ports import Finished, Retention
 from pipeline.queues import Worker
 from pipeline.runs import NewRun
+from pipeline.tenants import Allowance
 from tests.contracts.test_records_cached_pages import new_page
 from tests.support.bench import Watched
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, new_job
@@ -257,6 +260,18 @@ def test_each_round_forgets_workers_that_died() -> None:
     attic.clock.advance(11)
     attic.retirement.turn()
     assert attic.records.forget_workers() == 0
+
+
+def test_what_was_submitted_in_a_day_is_forgotten_when_it_counts_no_more(attic: Attic) -> None:
+    body = Claim(f"{TENANT}/j/1/source.0-ab", "ab" * 32, 60, "text/html")
+    new = new_job(source=JobSource(body=body), created_at=attic.clock.now())
+    attic.records.inner.accept(new, None, Allowance(bytes_per_day=100))
+    attic.turns()
+    with pytest.raises(TooManyBytes):
+        attic.records.inner.accept(replace(new, id=new_job().id), None, Allowance(bytes_per_day=100))
+    attic.clock.advance(2 * DAY_S)
+    attic.turns()
+    assert attic.records.inner.forget_intake(before=attic.clock.now()) == 0
 
 
 def test_firings_go_after_their_time(attic: Attic) -> None:

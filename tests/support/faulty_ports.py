@@ -21,6 +21,8 @@ POISON: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "poison:loop": (isolated.spin, ()),
 }
 """What a page with such a word does to the child that parses it."""
+CACHED = "/cache/"
+"""In the keys of copies of pages, which belong to no job."""
 DEADLY = "poison:worker"
 """What kills the worker that wants it parsed."""
 
@@ -151,7 +153,7 @@ class FaultyPayloads(PayloadFolder):
             # Its only effect.
             self._box.pass_by("before_effect", "store", self._here.job)
         claim = super().put(key, data, media_type)
-        if self._here.key is not None:
+        if self._here.key is not None and CACHED not in key:
             self._box.pass_by("payload_written", self._here.stage, self._here.job)
         return claim
 

@@ -4,7 +4,7 @@ I1  every job that was answered with 202 has ended; none is lost
 I2  a stage has one recorded result, that of its latest attempt
 I3  no stage has spent more attempts than it may; every effect that came twice is explained by a fault
 I4  what a fault interrupted went on within the bound
-I5  nothing is left: queues empty, no row stuck, no object that no job knows
+I5  nothing is left: queues empty, no row stuck, no object that no job knows, and no copy of a page
 I6  nothing was early, nothing came after a cancellation
 I7  whoever listened to a job heard how it ended, once and in time
 """
@@ -19,11 +19,12 @@ from typing import Any
 from sqlalchemy import create_engine, select
 
 from orchestration.storage.schema import attempts, jobs, stages
+from orchestration.storage.schema_pages import cached_pages
 from pipeline.definition import CATALOG
 from pipeline.job import MAX_LOSSES, JobState, StageState
 from tests.support.faulty_box import Event
 from tests.support.faulty_effects import Hit
-from tests.support.faulty_ports import piece
+from tests.support.faulty_ports import CACHED, piece
 from tests.support.job_fleet import ENDED, JobFleet
 
 LEARNS_WITHIN_S = 2.0
@@ -76,6 +77,8 @@ class Scene:
     events: list[Event]
     by_job: dict[str, list[Event]]
     hits: list[Hit]
+    pages: set[str]
+    """Ids of the copies of pages that are kept."""
 
     @property
     def tokens(self) -> dict[str, str]:
@@ -113,13 +116,14 @@ def _scene(fleet: JobFleet) -> Scene:
         tries: dict[tuple[str, str], list[Any]] = defaultdict(list)
         for row in connection.execute(select(attempts).order_by(attempts.c.run, attempts.c.epoch)):
             tries[row.job_id, piece(row)].append(row)
+        pages = set(connection.execute(select(cached_pages.c.id)).scalars())
     engine.dispose()
     events = list(fleet.box.events())
     by_job: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         by_job[event.job].append(event)
     hits = sorted([*fleet.web.ledger.all(), *fleet.model.ledger.all()], key=lambda hit: hit.at)
-    return Scene(fleet, job_rows, stage_rows, tries, events, by_job, hits)
+    return Scene(fleet, job_rows, stage_rows, tries, events, by_job, hits, pages)
 
 
 def _count(scene: Scene, verdict: Verdict) -> None:
@@ -251,7 +255,10 @@ def _judge_objects(scene: Scene, verdict: Verdict) -> None:
     known = {stage.claim["key"] for stage in scene.stages.values() if stage.claim}
     known |= {stage.input["key"] for stage in scene.stages.values() if stage.input}
     known |= {row.source["body"]["key"] for row in scene.jobs.values() if row.source.get("body")}
-    stored = set(_objects(scene.fleet.payloads))
+    objects = set(_objects(scene.fleet.payloads))
+    copies = {key for key in objects if CACHED in key}
+    _judge_copies(scene, verdict, copies)
+    stored = objects - copies
     orphans = [key for key in stored if key.split("/")[1] not in scene.jobs]
     # Content is stored before its job is recorded, so an unanswered submission may leave some.
     if len(orphans) > scene.fleet.told.refused + scene.fleet.told.unanswered:
@@ -259,6 +266,13 @@ def _judge_objects(scene: Scene, verdict: Verdict) -> None:
     if missing := list(known - stored):
         verdict.failures.append(f"I5 outputs are missing: {missing[:5]}")
     verdict.duplicate_objects = len(stored - known) - len(orphans)
+
+
+def _judge_copies(scene: Scene, verdict: Verdict, copies: set[str]) -> None:
+    """They are in their index, but for those whose writer was hurt in between: the keeper finds these."""
+    strays = [key for key in copies if key.split("/")[1] not in scene.pages]
+    if strays and not DISRUPTIVE & verdict.faults.keys():
+        verdict.failures.append(f"I5 copies of pages in no index: {strays[:5]}")
 
 
 def _objects(root: Path) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.faulty_verdict import judge
 from tests.support.job_fleet import STAGES
 
 pytestmark = [pytest.mark.timeout(120)]
@@ -19,6 +20,7 @@ def test_a_worker_that_is_killed_with_an_answer_in_hand_does_not_cost_another(ne
     outcomes = [attempt["outcome"] for attempt in view["stages"][2]["timeline"]]
     assert outcomes == ["lost", "succeeded"]
     assert (view["usage"]["calls"], view["usage"]["cached_calls"]) == (1, 0)
+    assert judge(fleet).failures == []
     again = fleet.accepted(token="tok-once")
     assert fleet.wait_ended([again], within_s=60)[again.id] == "succeeded"
     assert fleet.model.count("tok-once") == 1

@@ -54,6 +54,12 @@ def leave_an_object(fleet: JobFleet, _job: Submitted) -> None:
     (folder / "fetch.0-00").touch()
 
 
+def leave_a_copy(fleet: JobFleet, _job: Submitted) -> None:
+    folder = fleet.payloads / "default" / "01a1fd20-974e-7463-a83b-e6c45a3d90b5" / "cache"
+    folder.mkdir(parents=True)
+    (folder / "page-00").touch()
+
+
 def lose_an_object(fleet: JobFleet, job: Submitted) -> None:
     next(path for path in fleet.payloads.rglob(f"*/{job.id}/**/store*") if path.is_file()).unlink()
 
@@ -84,6 +90,7 @@ BROKEN: dict[Callable[[JobFleet, Submitted], None], str] = {
     recover_late: "I4",
     leave_a_message: "I5",
     leave_an_object: "I5",
+    leave_a_copy: "I5",
     lose_an_object: "I5",
     begin_early: "I6",
     go_on_after_cancel: "I6",
