@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from stages.contract import Analysis, Article, Content, Document, JobFacts, Page, Payload, Step, Summary, Tools, stage
-from stages.contract.nouns import DocumentSource, Metadata, StageProvenance
+from stages.contract.document import DocumentSource, Metadata, StageProvenance
 
 Noun = TypeVar("Noun", bound=Payload)
 

@@ -2,20 +2,9 @@
 
 from stages.contract.codes import CODES, WARNINGS, Code
 from stages.contract.declaration import FanOut, Stage, stage
+from stages.contract.document import Document
 from stages.contract.errors import Awaited, Cancelled, Permanent, Postponed, StageError, Transient
-from stages.contract.nouns import (
-    Analysis,
-    Article,
-    CacheUse,
-    Content,
-    Document,
-    Notes,
-    Page,
-    Passage,
-    Payload,
-    Source,
-    Summary,
-)
+from stages.contract.nouns import Analysis, Article, CacheUse, Content, Notes, Page, Passage, Payload, Source, Summary
 from stages.contract.options import Length, Options, Processing, RobotsUse
 from stages.contract.retry import RetryPolicy
 from stages.contract.tools import (

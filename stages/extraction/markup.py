@@ -57,6 +57,12 @@ def sanitized(html: str) -> str:
     >>> sanitized('<p onclick="x()">Lock<script>x()</script> <a href="javascript:x()">gate</a>')
     '<p>Lock <a rel="nofollow noopener noreferrer">gate</a></p>'
     """
+    # What stands where a table cannot have it is moved before the table; a heading may so come into a heading, which
+    # cannot be written down. Only the second time it stays what it is.
+    return _cleaned(_cleaned(html)).strip()
+
+
+def _cleaned(html: str) -> str:
     return nh3.clean(
         html,
         tags=set(TAGS),
@@ -64,7 +70,7 @@ def sanitized(html: str) -> str:
         url_schemes=SCHEMES,
         url_relative="deny",
         link_rel="nofollow noopener noreferrer",
-    ).strip()
+    )
 
 
 def html_of_text(text: str) -> str:

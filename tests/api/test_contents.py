@@ -5,7 +5,7 @@ import pytest
 from pipeline.errors import PayloadMissing
 from pipeline.ids import Claim
 from pipeline.ports import Finished
-from stages.contract.nouns import Metadata
+from stages.contract.document import Metadata
 from tests.support.api import Api, problem_of
 
 STAGES = ("fetch", "extract", "summarize", "store")

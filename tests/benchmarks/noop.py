@@ -7,7 +7,7 @@ from kombu import Queue
 
 from pipeline.composition import Catalog, begin, named
 from stages.contract import Article, Document, Source, Tools, stage
-from stages.contract.nouns import DocumentSource, Metadata
+from stages.contract.document import DocumentSource, Metadata
 
 STAGES = ("noop1", "noop2", "noop3", "noop4")
 

@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from stages.contract import Analysis, Article, Content, Document, JobFacts, Page, Payload, Summary
-from stages.contract.nouns import DocumentSource, Metadata, Sentiment
+from stages.contract.document import DocumentSource, Metadata
+from stages.contract.nouns import Sentiment
 from stages.store import store
 from tests.support.tools import START, MemoryHistory, make_tools
 

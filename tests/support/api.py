@@ -22,7 +22,7 @@ from pipeline.memory import MemoryAnnouncer, MemoryPayloads, MemoryRecords
 from pipeline.ports import Finished
 from pipeline.work import Grant
 from stages.contract import Document
-from stages.contract.nouns import DocumentSource, Metadata
+from stages.contract.document import DocumentSource, Metadata
 from tests.support.bench import Watched
 from tests.support.broker import MemoryBroker
 from tests.support.tools import ManualClock

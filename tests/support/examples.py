@@ -15,7 +15,7 @@ from api.examples import FILE
 from pipeline.ports import Finished
 from pipeline.spending import Spending, Spent
 from stages.contract import Document, Summary
-from stages.contract.nouns import DocumentSource, Metadata, StageProvenance
+from stages.contract.document import DocumentSource, Metadata, StageProvenance
 from tests.support.api import Api
 
 SECRET = "whsec_" + "A" * 43 + "="
