@@ -1,8 +1,8 @@
 """A client for any OpenAI-compatible chat endpoint: vLLM, Ollama, LiteLLM, llama.cpp, or OpenAI itself.
 
-Answers are asked for whole, not streamed: some of these servers report no usage in a stream, and none sends a byte
-while it reads the prompt, so streaming would not end a call sooner. Instead the connection is paced: a cancellation
-or the deadline closes it within half a second, and these servers then stop generating.
+Answers are asked for whole unless somebody may watch them grow: some of these servers report no usage in a stream, and
+none sends a byte while it reads the prompt, so streaming would not end a call sooner. Either way the connection is
+paced: a cancellation or the deadline closes it within half a second, and these servers then stop generating.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +16,16 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from orchestration.outbound.guard import anywhere
+from orchestration.outbound.llm_dialect import Dialect
 from orchestration.outbound.llm_exchange import Ask, Exchange
+from orchestration.outbound.llm_stream import MIME_TYPE, OVERHEAD, Pieces
 from orchestration.outbound.network import Pace, PacedBackend, tls_context
 from orchestration.outbound.rate_headers import exhausted_for_s
 from orchestration.outbound.retrying import once_more
 from orchestration.outbound.transport import PoolTransport
 from stages.contract import CODES, Cancelled, Completion, Permanent, Postponed, Scope, StageError, Transient
 from stages.contract.nouns import Usage
-from stages.contract.tools import Clock
+from stages.contract.tools import Clock, OnText
 from stages.language_model.tokens import estimate_tokens
 from stages.web import origin_of, rate_limit_delay_s
 
@@ -34,18 +36,7 @@ MIB = 1024 * 1024
 MAX_QUOTED_CHARS = 200
 MAX_TOKENS = 10**9
 """No server means more than this."""
-COMMON_LIMIT = "max_tokens"
-"""Understood everywhere but by OpenAI's reasoning models, which reject it and name the newer parameter. Other servers
-ignore the newer one, and would then answer without a limit."""
-NEWER_LIMIT = "max_completion_tokens"
 PLAIN = {"Accept-Encoding": "identity"}
-MAY_MEAN_NO_SCHEMA = (
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.INTERNAL_SERVER_ERROR,
-    HTTPStatus.NOT_IMPLEMENTED,
-)
-"""With which servers answer that they do not know `response_format`, or this kind of it."""
 FOREIGN_ERRORS = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -69,31 +60,6 @@ class LlmLimits:
 class _Raw:
     body: bytes
     headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Dialect:
-    """What a server was found to understand."""
-
-    limit: str = COMMON_LIMIT
-    takes_schema: bool = True
-
-    def parameters(self, ask: Ask) -> dict[str, Any]:
-        if ask.schema is None or not self.takes_schema:
-            return {self.limit: ask.max_tokens}
-        answer_format = {"type": "json_schema", "json_schema": {"name": "answer", "schema": ask.schema}}
-        return {self.limit: ask.max_tokens, "response_format": answer_format}
-
-    def without_what_failed(self, ask: Ask, status: int, reason: str) -> "_Dialect | None":
-        """What to try instead; None where the refusal is about something else.
-
-        A server that has no structured answers need not say so: llama.cpp's has many reasons for its 400.
-        """
-        if self.limit != NEWER_LIMIT and status == HTTPStatus.BAD_REQUEST and NEWER_LIMIT in reason:
-            return replace(self, limit=NEWER_LIMIT)
-        if ask.schema is not None and self.takes_schema and status in MAY_MEAN_NO_SCHEMA:
-            return replace(self, takes_schema=False)
-        return None
 
 
 class OpenAiChat:
@@ -129,7 +95,7 @@ class OpenAiChat:
         self._limits = limits or LlmLimits()
         self._proxy = httpx.Proxy(proxy) if proxy else None
         self._ca_file = ca_file
-        self._dialect = _Dialect()
+        self._dialect = Dialect()
 
     def exchange(self, ask: Ask, scope: Scope) -> Exchange:
         """Ask once. Raises `StageError` with one of the `llm_*` codes where no answer came, or `Cancelled`."""
@@ -160,14 +126,27 @@ class OpenAiChat:
                     self._dialect = dialect
                     return answer
 
-    def _create(self, client: "OpenAI", ask: Ask, dialect: "_Dialect") -> _Raw:
-        answer = client.chat.completions.with_raw_response.create(
-            model=ask.model,
-            messages=[{"role": m.role, "content": m.content} for m in ask.messages],  # type: ignore[misc]
-            extra_headers=PLAIN,
-            extra_body=dialect.parameters(ask),
-        )
-        return _Raw(answer.content, answer.headers)
+    def _create(self, client: "OpenAI", ask: Ask, dialect: Dialect) -> _Raw:
+        question: dict[str, Any] = {
+            "model": ask.model,
+            "messages": [{"role": m.role, "content": m.content} for m in ask.messages],
+            "extra_headers": PLAIN,
+            "extra_body": dialect.parameters(ask),
+        }
+        with client.chat.completions.with_streaming_response.create(**question) as answer:
+            # Some servers answer whole though they were asked to stream.
+            if ask.on_text is None or not answer.headers.get("content-type", "").startswith(MIME_TYPE):
+                return _Raw(answer.read(), answer.headers)
+            return _Raw(self._put_together(answer.iter_bytes(), ask.on_text, dialect), answer.headers)
+
+    def _put_together(self, chunks: Iterator[bytes], on_text: OnText, dialect: Dialect) -> bytes:
+        try:
+            return Pieces(on_text).read(chunks)
+        except Transient as error:
+            if error.code == "llm_bad_answer":
+                # The next attempt asks for the whole, which may be readable.
+                self._dialect = replace(dialect, streams=False)
+            raise
 
     @contextmanager
     def _client(self, scope: Scope) -> Iterator["OpenAI"]:
@@ -209,7 +188,8 @@ class _Endpoint(PoolTransport):
         if response.headers.get("content-encoding", "identity") != "identity":
             response.close()
             raise Transient("llm_bad_answer", "The language model's answer is compressed, which was not asked for.")
-        response.stream = _Bounded(response.stream, self._limits.max_answer_bytes)
+        is_streamed = response.headers.get("content-type", "").startswith(MIME_TYPE)
+        response.stream = _Bounded(response.stream, self._limits.max_answer_bytes * (OVERHEAD if is_streamed else 1))
         return response
 
 

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 """Of what a digest is made of."""
+UNASKED = ("caller", "on_text")
+"""What of an `Ask` makes no difference to the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +69,5 @@ def _from_cache(kept: KeptAnswer) -> Exchange:
 
 def digest_of(ask: Ask, endpoint: str) -> str:
     """The same 64 characters for questions that are the same to the last letter."""
-    said = {field.name: getattr(ask, field.name) for field in fields(ask) if field.name != "caller"}
+    said = {field.name: getattr(ask, field.name) for field in fields(ask) if field.name not in UNASKED}
     return sha256(json.dumps([VERSION, endpoint, said], default=asdict, sort_keys=True).encode()).hexdigest()

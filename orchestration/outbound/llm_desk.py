@@ -9,6 +9,7 @@ from orchestration.outbound.llm_gauge import TokenGauge
 from orchestration.outbound.prices import Prices
 from pipeline.spending import Caller, Spent
 from stages.contract import Completion, Llm, Message, Scope
+from stages.contract.tools import OnText
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,10 @@ class CountedLlm:
         max_tokens: int,
         model: str | None = None,
         schema: Mapping[str, Any] | None = None,
+        on_text: OnText | None = None,
     ) -> Completion:
         """Ask once. Raises `StageError` with one of the `llm_*` codes, or `Cancelled`."""
-        ask = Ask(self.caller, model or self.inner.model, tuple(messages), max_tokens, schema)
+        ask = Ask(self.caller, model or self.inner.model, tuple(messages), max_tokens, schema, on_text)
         exchange = self.inner.exchange(ask, scope)
         if not exchange.is_estimated:
             self.gauge.note(ask.model, ask.input_tokens, exchange.usage.input_tokens)

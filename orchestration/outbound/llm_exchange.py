@@ -5,7 +5,7 @@
     llm_pace       so many calls and tokens a minute
     llm_budget     what a budget has no room for waits
     llm_breaker    an endpoint that fails is left alone for a while
-    llm            asks the endpoint
+    llm            asks the endpoint; llm_dialect knows its habits, llm_stream puts together what comes in pieces
 
 A layer is an `Endpoint` around another one, with one job; `orchestration.wiring` puts them together.
 """
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from pipeline.spending import Caller
 from stages.contract import Completion, Message, Scope, StageError
 from stages.contract.nouns import Usage
+from stages.contract.tools import OnText
 from stages.language_model.tokens import TOKENS_PER_MESSAGE, estimate_tokens
 
 
@@ -30,6 +31,8 @@ class Ask:
     max_tokens: int
     schema: Mapping[str, Any] | None = None
     """A JSON Schema that the answer should fit; the messages tell it, too."""
+    on_text: OnText | None = field(default=None, compare=False, repr=False)
+    """Who is given the answer in pieces while it comes; None where nobody looks on."""
 
     @property
     def input_tokens(self) -> int:

@@ -13,6 +13,8 @@ from stages.contract.options import Options
 
 P = ParamSpec("P")
 T = TypeVar("T")
+OnText = Callable[[str], None]
+"""Is given a text piece by piece."""
 
 
 class Clock(Protocol):
@@ -186,13 +188,27 @@ class Llm(Protocol):
         max_tokens: int,
         model: str | None = None,
         schema: Mapping[str, Any] | None = None,
+        on_text: OnText | None = None,
     ) -> Completion:
         """Ask once. Raises `StageError` with one of the `llm_*` codes.
 
         - `model`: as the endpoint calls it; default the one that is configured.
         - `schema`: a JSON Schema that the answer should fit. Endpoints that can hold a model to it are told so, others
           are not. So it belongs into the messages as well, and the answer has to be checked.
+        - `on_text`: is called with each piece of the answer while it comes, reasoning included, in this thread. It may
+          be called for nothing, as the answer may break off, or not at all, as it may come whole.
         """
+
+
+class Progress(Protocol):
+    """Where people may watch a text being written. It is for looking on only: what is shown may get lost."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to show more; to be asked before a text is made fit to be shown."""
+
+    def show(self, text: str) -> None:
+        """Show the text as it is now, in place of what was shown before. Never raises, and hardly waits."""
 
 
 class Isolate(Protocol):
@@ -271,4 +287,5 @@ class Tools:
     options: Options
     job: JobFacts
     history: History
+    progress: Progress
     turn: Turn = Turn()

@@ -5,12 +5,14 @@
 ('llm.test:443', [])
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from stages.contract import Completion, Message, Scope
 from stages.contract.nouns import Usage
+from stages.contract.tools import OnText
 from stages.language_model.tokens import estimate_tokens
 
 MODEL = "test-model"
@@ -47,10 +49,14 @@ class FakeLlm:
         max_tokens: int,
         model: str | None = None,
         schema: Mapping[str, Any] | None = None,
+        on_text: OnText | None = None,
     ) -> Completion:
         scope.check()
         self.asked.append(Asked(tuple(messages), max_tokens, model, schema))
         if isinstance(self.answer, Exception):
             raise self.answer
         answers = [self.answer] if isinstance(self.answer, str) else self.answer
-        return Completion(text=answers[min(len(self.asked), len(answers)) - 1], model=model or MODEL, usage=USAGE)
+        text = answers[min(len(self.asked), len(answers)) - 1]
+        for piece in re.findall(r"(?s).{1,3}", text) if on_text is not None else ():
+            on_text(piece)
+        return Completion(text=text, model=model or MODEL, usage=USAGE)

@@ -8,6 +8,7 @@ In a process of its own: `python -m tests.support.openai_server [--port 0]`, the
 """
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,27 @@ def completion(choices: Any, usage: dict[str, int] | None = None) -> Reply:
     """A 200 that looks like a completion, around whatever choices."""
     body = {"id": "c1", "object": "chat.completion", "created": 1, "model": "local-model", "choices": choices}
     return as_json(body | {"usage": usage})
+
+
+def streamed(
+    text: str = SUMMARY, *, usage: bool = True, finish_reason: str | None = "stop", done: bool = True
+) -> Reply:
+    """The same in pieces, a word each, as most servers send it."""
+    deltas: list[dict[str, str]] = [{"role": "assistant"}, *({"content": word} for word in re.findall(r"\s*\S+", text))]
+    choices: list[list[Any]] = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas]
+    choices.append([{"index": 0, "delta": {}, "finish_reason": finish_reason}])
+    told = [
+        {"id": "c1", "object": "chat.completion.chunk", "model": "local-model", "choices": each} for each in choices
+    ]
+    if usage:
+        told.append({"id": "c1", "choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7}})
+    return as_stream(*map(json.dumps, told), *(["[DONE]"] if done else []))
+
+
+def as_stream(*data: str) -> Reply:
+    """Server-sent events with these data."""
+    body = "".join(f"data: {each}\n\n" for each in data)
+    return Reply(body=body, content_type="text/event-stream; charset=utf-8")
 
 
 def as_json(body: Any, status: int = 200, **headers: str) -> Reply:

@@ -49,6 +49,8 @@ class Reply:
     """Before the first byte of the answer."""
     drip_s: float = 0.0
     """Before every further byte of the answer, head included."""
+    pause_s: float = 0.0
+    """Before every further paragraph of the body: an event of a stream."""
     cut_at: int | None = None
     """Close after this many bytes of the body, though all were announced."""
     close: bool = False
@@ -202,6 +204,11 @@ def _handler(origin: Origin) -> type[BaseHTTPRequestHandler]:  # noqa: C901  # a
                     origin.pause(reply.drip_s)
                 return
             self.wfile.write(head)
+            if reply.pause_s:
+                for paragraph in content.split(b"\n\n"):
+                    self.wfile.write(paragraph + b"\n\n")
+                    origin.pause(reply.pause_s)
+                return
             for _ in range(reply.repeat):
                 self.wfile.write(content if reply.cut_at is None else content[: reply.cut_at])
 
