@@ -12,6 +12,7 @@ from api.schemas import JobView
 from orchestration.streams.hub import Hub, Subscriber, Woken
 from orchestration.streams.window import StreamId, Told
 from pipeline import events
+from pipeline.deltas import NAME, Delta
 from pipeline.job import FIRST_RUN, Job, JobState
 
 HEARTBEAT_S = 15.0
@@ -39,16 +40,17 @@ ReadJob = Callable[[], Awaitable[Job | None]]
 async def of_job(hub: Hub, job_id: str, read: ReadJob, seen: StreamId | None) -> AsyncGenerator[bytes, None]:
     """The events of a job: all that are known or those after `seen`, until its current run has ended.
 
+    Among them, without ids, comes the text that is being written.
     Where the stream does not reach so far back there is a snapshot instead of what is missing.
     """
-    with hub.subscribe(job_id, seen) as subscriber:
+    with hub.subscribe(job_id, seen, with_text=True) as subscriber:
         yield FIRST
         job = await read()
         if not subscriber.is_whole and not (subscriber.is_first_to_hear and _is_new(job, subscriber.begins_at)):
             yield _snapshot(job, subscriber.begins_at)
         run, job = _Run.of(job), None
         while run is not None:
-            news, is_all = run.news(subscriber.take())
+            news, is_all = run.news(subscriber.take(), subscriber.take_deltas())
             if news:
                 yield news
             if is_all:
@@ -79,10 +81,12 @@ class _Run:
             return None
         return cls(job.run, _end(job) if job.state.is_terminal else None)
 
-    def news(self, taken: list[Told]) -> tuple[bytes, bool]:
+    def news(self, taken: list[Told], deltas: list[Delta]) -> tuple[bytes, bool]:
         """What there is to send, and whether that is all there will be."""
         ends_at = next((n for n, told in enumerate(taken, 1) if told.is_last and told.run >= self.number), None)
         sent = [as_sent(told) for told in taken[:ends_at]]
+        if deltas:
+            sent.insert(_begun_at(taken, deltas[0]), b"".join(map(_as_piece, deltas)))
         if ends_at is None and self.end is not None:
             # Nobody has announced it yet, or the stream has forgotten it.
             sent.append(self.end)
@@ -146,6 +150,18 @@ async def ended(hub: Hub, job: Job, read: Callable[[], Awaitable[Job]], wait_s: 
 def as_sent(told: Told) -> bytes:
     """An event as it is sent."""
     return format_sse_event(event=told.event, data_str=told.data, id=f"{told.id[0]}-{told.id[1]}")
+
+
+def _as_piece(delta: Delta) -> bytes:
+    """Without an id: nobody can go on from there."""
+    return format_sse_event(event=NAME, data_str=delta.as_json())
+
+
+def _begun_at(taken: list[Told], delta: Delta) -> int:
+    """How many of these events come before what is written: all up to the one that its attempt has begun."""
+    begun = {"stage": delta.writing.stage, "attempt": delta.writing.attempt}
+    started = (n for n, told in enumerate(taken, 1) if told.event == "stage.started")
+    return max((n for n in started if begun.items() <= json.loads(taken[n - 1].data).items()), default=0)
 
 
 def _is_new(job: Job | None, at: StreamId | None) -> bool:

@@ -35,6 +35,7 @@ from orchestration.storage.payload_folder import PayloadFolder
 from orchestration.storage.records import SqlRecords
 from orchestration.streams.announcer import RedisAnnouncer
 from orchestration.streams.completion import Completion
+from orchestration.streams.deltas import RedisDeltas
 from orchestration.streams.hub import Hub
 from orchestration.submit import Desk
 from orchestration.tasks import register_tasks
@@ -248,6 +249,11 @@ class Wiring(OutboundWiring):
     def announcer(self) -> RedisAnnouncer:
         return RedisAnnouncer(self._event_server, self.clock, kept=self.settings.events_kept)
 
+    @cached_property
+    def deltas(self) -> RedisDeltas:
+        """For processes that run stages."""
+        return RedisDeltas(self._event_server, self.clock)
+
     def hub(self) -> Hub:
         """For one event loop that has subscribers."""
         return Hub(self._event_server, kept=self.settings.events_kept)
@@ -275,6 +281,7 @@ class Wiring(OutboundWiring):
             leases=self.leases,
             breakers=self.breakers,
             announcer=self.announcer,
+            deltas=self.deltas,
             outbound=self.outbound(),
             clock=self.clock,
             random=self.random,
@@ -292,6 +299,6 @@ class Wiring(OutboundWiring):
 
     def close(self) -> None:
         """Release what was made; what was not made is not made now."""
-        for name in ("leases", "isolation", "app", "announcer", "records"):
+        for name in ("leases", "isolation", "app", "announcer", "deltas", "records"):
             if name in self.__dict__:
                 getattr(self, name).close()

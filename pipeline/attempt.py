@@ -11,6 +11,7 @@ from random import Random
 from pipeline import events
 from pipeline.cached_pages import PageWish
 from pipeline.composition import AnyStage, Catalog
+from pipeline.deltas import Deltas, ShownText, Writing
 from pipeline.errors import PayloadCorrupt, PayloadsUnavailable, RecordsUnavailable, UnknownStage
 from pipeline.events import Announcer
 from pipeline.history import RunHistory, read_payload
@@ -57,6 +58,7 @@ class Services:
     leases: Leases
     breakers: Breakers
     announcer: Announcer
+    deltas: Deltas
     outbound: Outbound
     clock: Clock
     random: Random
@@ -218,6 +220,7 @@ def _tools(stage: AnyStage, grant: Grant, services: Services, token: CancelToken
             source_content_type=grant.source.content_type,
         ),
         history=RunHistory(grant.done, services.payloads),
+        progress=ShownText(Writing.of(grant.tenant_id, caller.hold), services.deltas, services.clock),
     )
 
 

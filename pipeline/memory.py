@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pipeline.claims import claim_for, verified
+from pipeline.deltas import Delta
 from pipeline.errors import PayloadCorrupt, PayloadMissing
 from pipeline.events import Event
 from pipeline.ids import Claim, Hold
@@ -14,7 +15,7 @@ from pipeline.memory_records import MemoryRecords
 from pipeline.ports import Records
 from stages.contract import CancelToken, Postponed, StageError
 
-__all__ = ["MemoryAnnouncer", "MemoryBreakers", "MemoryLeases", "MemoryPayloads", "MemoryRecords"]
+__all__ = ["MemoryAnnouncer", "MemoryBreakers", "MemoryDeltas", "MemoryLeases", "MemoryPayloads", "MemoryRecords"]
 
 
 @dataclass
@@ -117,6 +118,19 @@ class MemoryAnnouncer:
         names = {event.once for event in self.told}
         self.told += [event for event in events if event.once is None or event.once not in names]
         return True
+
+
+@dataclass
+class MemoryDeltas:
+    """`Deltas` that keep what was told."""
+
+    told: list[Delta] = field(default_factory=list)
+    is_heard: bool = True
+
+    def tell(self, *deltas: Delta) -> bool:
+        """Tell these pieces, unless they are not heard."""
+        self.told += deltas if self.is_heard else ()
+        return self.is_heard
 
 
 @dataclass

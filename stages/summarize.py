@@ -6,7 +6,7 @@ from stages.contract import Article, FanOut, Llm, Notes, Permanent, Summary, Too
 from stages.contract.answer_schema import problems
 from stages.contract.nouns import KeyPoint
 from stages.grounding.passages import locate
-from stages.language_model.answers import read_object
+from stages.language_model.answers import prose_so_far, read_object, summary_so_far
 from stages.language_model.asking import Reply, ask, ask_to_repair
 from stages.language_model.checking import Check
 from stages.language_model.fallback import or_without
@@ -88,20 +88,24 @@ def _ask(article: Article, llm: Llm, tools: Tools, notes: str | None = None) -> 
 
 
 def _ask_quick(article: Article, llm: Llm, tools: Tools, notes: str | None) -> Summary:
-    reply = ask(quick_summary(tools.options.length), article, llm, tools, notes)
+    reply = ask(quick_summary(tools.options.length), article, llm, tools, notes, shown=prose_so_far)
     check = Check(article, reply.question, tools.options)
-    return _summary(reply, check, tools, text=check.prose(reply.completion.text))
+    text = check.prose(reply.completion.text)
+    tools.progress.show(text)
+    return _summary(reply, check, tools, text=text)
 
 
 def _ask_detailed(article: Article, llm: Llm, tools: Tools, notes: str | None) -> Summary:
-    reply = ask(detailed_summary(tools.options.length), article, llm, tools, notes)
+    reply = ask(detailed_summary(tools.options.length), article, llm, tools, notes, shown=summary_so_far)
     answer = read_object(reply.completion.text)
     check = Check(article, reply.question, tools.options)
+    text = check.prose(answer.get("summary"))
+    tools.progress.show(text)
     return _summary(
         reply,
         check,
         tools,
-        text=check.prose(answer.get("summary")),
+        text=text,
         key_points=check.points(answer.get("key_points")),
         sections=check.sections(answer.get("sections")),
     )

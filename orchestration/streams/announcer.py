@@ -4,26 +4,19 @@ An announcement costs one command, on whose way all that is told at once goes. W
 told once: a short-lived key says that it was.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
-from threading import Lock
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from orchestration.streams import FIELD, ONCE, STREAM, TENANT
+from orchestration.streams.quiet import PATIENCE_S, Quiet
 from orchestration.transport.connections import make_pool
 from orchestration.transport.urls import Target
 from pipeline.events import Event
 from stages.contract import Clock
 
-log = logging.getLogger(__name__)
-
-PATIENCE_S = 0.15
-"""For connecting and for the answer."""
-QUIET_S = 1.0
-"""How long nothing is told after Redis did not answer."""
 AT_ONCE = 100
 """Events in one command."""
 LAST_KEPT_S = 3600
@@ -57,20 +50,18 @@ class RedisAnnouncer:
         options = {"socket_connect_timeout": PATIENCE_S, "protocol": 2}
         self._redis: Any = Redis(connection_pool=make_pool(target, options, timeout_s=PATIENCE_S))
         self._run = self._redis.register_script(ANNOUNCE)
-        self._clock = clock
         self._kept = kept
-        self._quiet_until = clock.monotonic()
-        self._lock = Lock()
+        self._quiet = Quiet("events are not announced", clock)
 
     def announce(self, *events: Event) -> bool:
         """Tell these events in order; returns whether they were heard. Never raises."""
-        if self._clock.monotonic() < self._quiet_until:
+        if self._quiet.is_on:
             return False
         try:
             for start in range(0, len(events), AT_ONCE):
                 self._tell(events[start : start + AT_ONCE])
         except (RedisError, OSError) as error:
-            self._be_quiet(error)
+            self._quiet.begin(error)
             return False
         return True
 
@@ -82,12 +73,6 @@ class RedisAnnouncer:
         keys = [STREAM, *(ONCE + (event.once or "") for event in events)]
         words = [word for event in events for word in _words(event)]
         self._run(keys, [self._kept, FIELD, TENANT, *words])
-
-    def _be_quiet(self, error: Exception) -> None:
-        with self._lock:
-            if self._clock.monotonic() >= self._quiet_until:
-                log.warning("events are not announced for now: %.200s", error)
-            self._quiet_until = self._clock.monotonic() + QUIET_S
 
 
 def _words(event: Event) -> Iterator[int | str]:

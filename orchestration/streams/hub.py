@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
 
+from orchestration.streams.drafts import Draft, Drafts
 from orchestration.streams.tail import Tail
 from orchestration.streams.window import StreamId, Told, Window
 from orchestration.transport.urls import Target
+from pipeline.deltas import Delta
 
 
 class Woken(Enum):
@@ -42,6 +44,23 @@ class Subscriber:
         self._unread: int | None = None
         self._asleep: asyncio.Future[None] | None = None
         self._is_woken = self._gap = self._closing = False
+        self._drafts: Drafts | None = None
+        self._draft: Draft | None = None
+
+    def watch(self, drafts: Drafts) -> None:
+        """Have the text, too, that is being written for the job, from its beginning."""
+        self._drafts = drafts
+        draft = self._known_draft()
+        self._draft = draft if draft is not None and draft.is_over else None
+
+    def take_deltas(self) -> list[Delta]:
+        """What was added to the text since it was taken before."""
+        draft, seen = self._known_draft(), self._draft
+        self._draft = draft
+        return [] if draft is None or draft is seen else draft.since(seen)
+
+    def _known_draft(self) -> Draft | None:
+        return None if self._drafts is None or self.job_id is None else self._drafts.get(self.job_id)
 
     def take(self) -> list[Told]:
         """What was not taken before."""
@@ -90,6 +109,11 @@ class Subscriber:
             self._unread = number
         self._wake()
 
+    def tell_delta(self) -> None:
+        """The text has changed."""
+        if self._drafts is not None:
+            self._wake()
+
     def tell_gap(self) -> None:
         """Events may have been missed."""
         self._gap = True
@@ -109,6 +133,7 @@ class Hub:
         self._target = target
         self._kept = kept
         self._window = Window(kept)
+        self._drafts = Drafts()
         self._tail: Tail | None = None
         self._of_job: defaultdict[str, set[Subscriber]] = defaultdict(set)
         self._of_all: set[Subscriber] = set()
@@ -126,7 +151,13 @@ class Hub:
 
             return call
 
-        self._tail = Tail(self._target, kept=self._kept, on_told=in_loop(self.tell), on_gap=in_loop(self.tell_gap))
+        self._tail = Tail(
+            self._target,
+            kept=self._kept,
+            on_told=in_loop(self.tell),
+            on_gap=in_loop(self.tell_gap),
+            on_deltas=in_loop(self.tell_deltas),
+        )
         self._tail.start()
 
     def close(self) -> None:
@@ -138,9 +169,16 @@ class Hub:
             subscriber.tell_closing()
 
     @contextmanager
-    def subscribe(self, job_id: str | None = None, seen: StreamId | None = None) -> Iterator[Subscriber]:
-        """Wait for the events of a job, or of all, after those that were `seen`."""
+    def subscribe(
+        self, job_id: str | None = None, seen: StreamId | None = None, *, with_text: bool = False
+    ) -> Iterator[Subscriber]:
+        """Wait for the events of a job, or of all, after those that were `seen`.
+
+        `with_text` is for a job: whether its text is watched while it is written.
+        """
         subscriber = Subscriber(self._window, job_id, seen)
+        if with_text:
+            subscriber.watch(self._drafts)
         group = self._of_all if job_id is None else self._of_job[job_id]
         group.add(subscriber)
         if self._is_closed:
@@ -157,12 +195,20 @@ class Hub:
         for each in told:
             number = self._window.next
             self._window.append(each)
+            self._drafts.hear(each)
             for subscriber in (*self._of_job.get(each.job_id, ()), *self._of_all):
                 subscriber.tell(number)
+
+    def tell_deltas(self, deltas: list[Delta]) -> None:
+        """Remember texts as they are now, and wake those who watch them."""
+        for job_id in {delta.writing.job_id for delta in deltas if self._drafts.add(delta)}:
+            for subscriber in self._of_job.get(job_id, ()):
+                subscriber.tell_delta()
 
     def tell_gap(self) -> None:
         """Forget what is remembered: events may have been missed after it."""
         self._window.clear()
+        self._drafts.clear()
         for subscriber in self._all():
             subscriber.tell_gap()
 

@@ -1,4 +1,4 @@
-"""Follows the event stream over one connection, in a thread of its own."""
+"""Follows the event stream and that of texts being written over one connection, in a thread of its own."""
 
 import json
 import logging
@@ -10,10 +10,12 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from orchestration.streams import FIELD, STREAM, TENANT
+from orchestration.streams import DELTAS, FIELD, STREAM, TENANT
+from orchestration.streams.deltas import KEPT, delta_of
 from orchestration.streams.window import StreamId, Told
 from orchestration.transport.connections import make_pool
 from orchestration.transport.urls import Target
+from pipeline.deltas import Delta
 
 log = logging.getLogger(__name__)
 
@@ -27,19 +29,27 @@ Entry = tuple[bytes, dict[bytes, bytes]]
 
 
 class Tail:
-    """Hands on every event, in order; says so when it may have missed some."""
+    """Hands on every event, in order; says so when it may have missed some. Of texts being written it may miss any."""
 
     def __init__(
-        self, target: Target, *, kept: int, on_told: Callable[[list[Told]], None], on_gap: Callable[[], None]
+        self,
+        target: Target,
+        *,
+        kept: int,
+        on_told: Callable[[list[Told]], None],
+        on_gap: Callable[[], None],
+        on_deltas: Callable[[list[Delta]], None],
     ) -> None:
-        """`kept` is how many events are read at first, and after a gap. Both functions are called in the thread."""
+        """`kept` is how many events are read at first, and after a gap. The functions are called in the thread."""
         options = {"socket_connect_timeout": ANSWER_WITHIN_S, "protocol": 2}
         pool = make_pool(target, options, timeout_s=ANSWER_WITHIN_S)
         self._redis: Any = Redis(connection_pool=pool)
         self._kept = kept
         self._on_told = on_told
         self._on_gap = on_gap
+        self._on_deltas = on_deltas
         self._last = ""
+        self._last_delta = "0-0"
         self._over = Event()
         self._thread = Thread(target=self._run, name="event-tail", daemon=True)
 
@@ -80,12 +90,17 @@ class Tail:
         """Begin with what the stream holds now."""
         self._on_gap()
         entries = self._redis.xrevrange(STREAM, count=self._kept)
-        self._last = "0-0"
+        pieces = self._redis.xrevrange(DELTAS, count=KEPT)
+        self._last = self._last_delta = "0-0"
+        self._show(reversed(pieces))
         self._tell(reversed(entries))
 
     def _read(self) -> list[Entry]:
-        reply = self._redis.xread({STREAM: self._last}, count=AT_ONCE, block=BLOCK_MS)
-        return reply[0][1] if reply else []
+        """New events; texts are handed on before the events that end them."""
+        places = {STREAM: self._last, DELTAS: self._last_delta}
+        found: dict[bytes, list[Entry]] = dict(self._redis.xread(places, count=AT_ONCE, block=BLOCK_MS))
+        self._show(found.get(DELTAS.encode(), ()))
+        return found.get(STREAM.encode(), [])
 
     def _tell(self, entries: Iterable[Entry]) -> None:
         told = []
@@ -94,6 +109,14 @@ class Tail:
             told.append(told_of(entry_id, fields))
         if told:
             self._on_told(told)
+
+    def _show(self, entries: Iterable[Entry]) -> None:
+        deltas = []
+        for entry_id, fields in entries:
+            self._last_delta = entry_id.decode()
+            deltas.append(delta_of(fields))
+        if deltas:
+            self._on_deltas(deltas)
 
 
 def told_of(entry_id: bytes, fields: dict[bytes, bytes]) -> Told:

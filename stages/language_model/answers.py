@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from math import inf
 from typing import Any
 
-from stages.contract import Permanent, Transient
+from stages.contract import Permanent, StageError, Transient
 
 _REASONING = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_OPEN_REASONING = re.compile(r"\A\s*<think(?:ing)?>(?!.*</think(?:ing)?>)", re.DOTALL | re.IGNORECASE)
 _FENCED = re.compile(r"```[\w-]*[ \t]*\n?(.*?)\n?```", re.DOTALL)
 _LEAD_IN = re.compile(
     r"\A\s*(?:here(?:['’]s| is)[^:\n]{0,60}:|sure[,!][^:\n]{0,60}:"
@@ -18,6 +19,16 @@ _LEAD_IN = re.compile(
 )
 _QUOTES = (('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"), ("「", "」"), ("'", "'"))
 _NOT_PROSE = re.compile(r"\A\s*(?:[{\[]\s*[\"{\[]|<(?:think|!doctype|html|\?xml|head|body)\b)", re.IGNORECASE)
+_MAY_LEAD_IN = re.compile(r"\A(?:here|sure)\b[^:\n]{0,66}\Z", re.IGNORECASE)
+"""As long as the longest lead-in."""
+_UNFINISHED = re.compile(
+    r"(?:<[a-z/!][^<>]*|!?\[[^\[\]\n]{0,300}(?:\](?:\([^()\n]*)?)?|(?<![^\s。！？、，])[^\s。！？、，]+)\Z",
+    re.IGNORECASE,
+)
+"""A tag, a link or a word of which the end is still to come."""
+_SUMMARY_SO_FAR = re.compile(r'"summary"\s*:\s*"((?:[^"\\]|\\.)*)', re.DOTALL)
+_HALF_ESCAPE = re.compile(r"\\u[0-9a-f]{0,3}\Z", re.IGNORECASE)
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _LETTER = re.compile(r"[^\W\d_]")
 
 _REFUSAL = re.compile(
@@ -49,6 +60,35 @@ def read_prose(answer: str, source_chars: float = inf) -> str:
     if not _LETTER.search(text) or _NOT_PROSE.match(text) or len(text) > max(source_chars, _ALWAYS_ALLOWED_CHARS):
         raise Transient("llm_bad_answer")
     return text
+
+
+def prose_so_far(answer: str) -> str:
+    """What can be shown of prose that is still being written; empty while it may turn out to be something else.
+
+    >>> prose_so_far("<think>Boats, lo"), prose_so_far("<think>Boats.</think>Locks lift bo")
+    ('', 'Locks lift ')
+    """
+    try:
+        text = read_prose(answer)
+    except StageError:
+        return ""
+    return "" if _MAY_LEAD_IN.match(text) else _UNFINISHED.sub("", text, count=1)
+
+
+def summary_so_far(answer: str) -> str:
+    """The same of the member `summary` of a JSON object.
+
+    >>> summary_so_far('{"summary": "Locks \\\\"lift\\\\" bo')
+    'Locks "lift" '
+    """
+    found = _SUMMARY_SO_FAR.search(_without_reasoning(answer))
+    if found is None or _OPEN_REASONING.match(answer):
+        return ""
+    try:
+        said = json.loads(f'"{_HALF_ESCAPE.sub("", found[1])}"', strict=False)
+    except ValueError:
+        return ""
+    return prose_so_far(_HALF_CHARACTER.sub("", said))
 
 
 def read_object(answer: str) -> dict[str, Any]:

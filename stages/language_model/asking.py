@@ -1,8 +1,11 @@
 """Puts an article, or a part of one, before the language model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from stages.contract import Article, Completion, Llm, Message, Options, Tools
+from stages.contract.tools import OnText
+from stages.language_model.drafting import ReadSoFar, draft_of
 from stages.language_model.prompts import ABOUT_NOTES, Question, Task, compose
 
 _TITLE_CHARS = 300
@@ -27,17 +30,33 @@ class Reply:
     question: Question
 
 
-def ask(task: Task, article: Article, llm: Llm, tools: Tools, notes: str | None = None) -> Reply:
-    """Ask once about an article; about one that is too long, by the `notes` that were taken of its parts."""
+def ask(
+    task: Task, article: Article, llm: Llm, tools: Tools, notes: str | None = None, *, shown: ReadSoFar | None = None
+) -> Reply:
+    """Ask once about an article; about one that is too long, by the `notes` that were taken of its parts.
+
+    `shown` reads what people may watch of the answer while it comes; by default nothing.
+    """
     text, about = (article.text, "") if notes is None else (notes, ABOUT_NOTES)
-    return ask_about(task, Reading(article.title, text, article.language, about), llm, tools, tools.options)
+    reading = Reading(article.title, text, article.language, about)
+    draft = None if shown is None else lambda question: draft_of(shown, article, question, tools)
+    return ask_about(task, reading, llm, tools, tools.options, draft=draft)
 
 
-def ask_about(task: Task, reading: Reading, llm: Llm, tools: Tools, wishes: Options) -> Reply:
+def ask_about(
+    task: Task,
+    reading: Reading,
+    llm: Llm,
+    tools: Tools,
+    wishes: Options,
+    *,
+    draft: Callable[[Question], OnText] | None = None,
+) -> Reply:
     """Ask once about a text, in a way that heeds the client's wishes."""
     text = heading_of(reading.title) + reading.text
     question = compose(task, text, reading.language, wishes, about=reading.about)
-    return Reply(_complete(question.messages, task, llm, tools), question)
+    on_text = None if draft is None else draft(question)
+    return Reply(_complete(question.messages, task, llm, tools, on_text), question)
 
 
 def ask_to_repair(reply: Reply, complaint: str, task: Task, llm: Llm, tools: Tools) -> Reply:
@@ -52,10 +71,17 @@ def ask_to_repair(reply: Reply, complaint: str, task: Task, llm: Llm, tools: Too
     return Reply(_complete(messages, task, llm, tools), reply.question)
 
 
-def _complete(messages: tuple[Message, ...], task: Task, llm: Llm, tools: Tools) -> Completion:
+def _complete(
+    messages: tuple[Message, ...], task: Task, llm: Llm, tools: Tools, on_text: OnText | None = None
+) -> Completion:
     tools.scope.check()
     return llm.complete(
-        messages, tools.scope, max_tokens=task.max_tokens, model=tools.options.model, schema=task.schema
+        messages,
+        tools.scope,
+        max_tokens=task.max_tokens,
+        model=tools.options.model,
+        schema=task.schema,
+        on_text=on_text,
     )
 
 

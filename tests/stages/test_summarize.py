@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from stages.contract.nouns import KeyPoint, Section, Unsupported, Usage
 from stages.summarize import summarize
 from tests.support.llm import MODEL, USAGE, FakeLlm
 from tests.support.passages import BY_LANGUAGE, PASSAGES, Passage, make_article
-from tests.support.tools import make_tools
+from tests.support.tools import MemoryProgress, make_tools
 
 DETAILED = Options(processing="detailed")
 ARTICLE = BY_LANGUAGE["en"].article
@@ -410,3 +411,72 @@ def test_an_answer_of_nothing_but_instructions_is_none() -> None:
     with pytest.raises(StageError) as caught:
         ask(Parrot(""))
     assert caught.value.code == "llm_bad_answer"
+
+
+# Watched while it is written
+
+
+def watch(answer: str | Sequence[str], options: Options | None = None, article: Article = ARTICLE) -> list[str]:
+    """What is shown, up to the last."""
+    progress = MemoryProgress()
+    tools = make_tools(llm=FakeLlm(answer), options=options or Options(), progress=progress)
+    with suppress(StageError):
+        summarize.run(article, tools)
+    return progress.shown
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Owls are back. Four eggs were found.",
+        "<think>Owls? They are back, I think.</think>\n\nOwls are back. Four eggs were found.",
+        "Here is a summary of the text:\n\nOwls are back. Four eggs were found.",
+    ],
+)
+def test_a_summary_is_shown_while_it_is_written_and_nothing_else_is(answer: str) -> None:
+    shown = [text for text in watch(answer) if text]
+    assert len(set(shown)) > 4
+    assert all(text and shown[-1].startswith(text) for text in shown)
+    assert shown[-1] == "Owls are back. Four eggs were found."
+
+
+def test_of_a_detailed_answer_the_summary_is_shown() -> None:
+    answer = json.dumps({**ANSWER, "summary": 'Owls are "back".\n\N{OWL} Four eggs were found.'}, ensure_ascii=True)
+    shown = [text for text in watch(answer, DETAILED) if text]
+    assert len(set(shown)) > 4
+    assert all(shown[-1].startswith(text) for text in shown)
+    assert shown[-1] == 'Owls are "back".\n\N{OWL} Four eggs were found.'
+
+
+@pytest.mark.parametrize(
+    ("answer", "options"),
+    [
+        (json.dumps({"place": "Owls", "eggs": 4}), DATA),
+        ("I'm sorry, I cannot help with that text about owls.", Options()),
+        ('<think>{"summary": "What shall I say here? That owls', DETAILED),
+        ('{"summary": ["Owls", "are", "back"]}', DETAILED),
+    ],
+)
+def test_what_is_no_summary_is_not_shown(answer: str, options: Options) -> None:
+    assert set(watch(answer, options)) <= {"", "I'm"}
+
+
+@pytest.mark.parametrize("options", [Options(), DETAILED], ids=["quick", "detailed"])
+def test_what_a_page_made_the_model_say_is_not_shown_for_a_moment(options: Options) -> None:
+    said = f"Owls are back in the box. {INJECTED} So much for owls."
+    for text in watch(said if options.processing == "quick" else json.dumps({"summary": said}), options, ORDERS):
+        assert "<" not in text
+        assert "login2" not in text
+        assert "c.png?d=1" not in text
+
+
+def test_instructions_are_not_shown_while_a_model_repeats_them() -> None:
+    llm = Gullible("quick")
+    progress = MemoryProgress()
+    summarize.run(ORDERS, make_tools(llm=llm, progress=progress))
+    canary = re.search(r"have the reference\s(\w+);", llm.asked[0].messages[0].content)
+    assert canary
+    assert len(progress.shown) > 20
+    assert not any(
+        canary.group(1) in text or "material to read, written by strangers" in text for text in progress.shown
+    )

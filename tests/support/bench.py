@@ -9,7 +9,7 @@ from pipeline.cached_pages import DirectPages
 from pipeline.composition import Catalog
 from pipeline.ids import StageKey
 from pipeline.job import Job, NewJob, StageRecord
-from pipeline.memory import MemoryAnnouncer, MemoryBreakers, MemoryLeases, MemoryPayloads, MemoryRecords
+from pipeline.memory import MemoryAnnouncer, MemoryBreakers, MemoryDeltas, MemoryLeases, MemoryPayloads, MemoryRecords
 from pipeline.outbound_ports import LanguageModels, Outbound
 from pipeline.outcome import Outcome
 from tests.support.jobs import MESSAGE, key_of, new_job
@@ -45,6 +45,7 @@ class Bench:
     leases: MemoryLeases = field(default_factory=MemoryLeases)
     breakers: MemoryBreakers = field(default_factory=MemoryBreakers)
     announcer: MemoryAnnouncer = field(default_factory=MemoryAnnouncer)
+    deltas: MemoryDeltas = field(default_factory=MemoryDeltas)
     llm: LanguageModels | None = None
 
     def __post_init__(self) -> None:
@@ -66,6 +67,7 @@ class Bench:
             leases=self.leases,
             breakers=self.breakers,
             announcer=self.announcer,
+            deltas=self.deltas,
             outbound=Outbound(self.http, DirectPages(self.http), browser=None, llm=self.llm, isolate=InlineIsolate()),
             clock=self.clock,
             random=self.random,

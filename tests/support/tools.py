@@ -110,6 +110,17 @@ class MemoryHistory:
         return step
 
 
+@dataclass
+class MemoryProgress:
+    """What was shown, each time in full."""
+
+    shown: list[str] = field(default_factory=list)
+    is_due: bool = True
+
+    def show(self, text: str) -> None:
+        self.shown.append(text)
+
+
 def make_tools(**overrides: Any) -> Tools:
     """A full set of tools; any field of `Tools` can be replaced by name. One minute remains, no LLM is configured."""
     clock, http = overrides.get("clock", ManualClock()), overrides.get("http", FakeHttp())
@@ -125,5 +136,6 @@ def make_tools(**overrides: Any) -> Tools:
         options=Options(),
         job=JobFacts(job_id="0194-test", run=1, pipeline="summarize", created_at=START),
         history=MemoryHistory(),
+        progress=MemoryProgress(),
     )
     return replace(tools, **overrides)

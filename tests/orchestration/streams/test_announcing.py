@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from orchestration.streams import STREAM
-from orchestration.streams.announcer import QUIET_S, RedisAnnouncer
+from orchestration.streams.announcer import RedisAnnouncer
 from orchestration.streams.completion import EVERY_S, GRACE, OVERLAP, Completion
+from orchestration.streams.quiet import QUIET_S
 from orchestration.streams.tail import Tail
 from orchestration.transport.urls import read_url
 from pipeline import events
@@ -169,7 +170,7 @@ class Ears:
     def __init__(self, server):
         self.heard, self.gaps = [], 0
         target = read_url(server.url)
-        self.tail = Tail(target, kept=100, on_told=self.heard.extend, on_gap=self._gap)
+        self.tail = Tail(target, kept=100, on_told=self.heard.extend, on_gap=self._gap, on_deltas=lambda _: None)
         self.tail.start()
 
     def _gap(self):
