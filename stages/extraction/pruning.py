@@ -19,7 +19,8 @@ def prune(body: HtmlElement, kept: Set[tuple[HtmlElement, int]]) -> None:
     """
     _Pruning(blocky(body), kept).block(body)
     for element in reversed(list(body.iterdescendants())):
-        element.tag = _OPENED.get(str(element.tag), element.tag)
+        if element.tag in _OPENED:
+            element.tag = _OPENED[str(element.tag)]
         if element.tag in BLOCKS and element.tag not in _NEVER_EMPTY and not len(element) and not element.text:
             element.drop_tree()
 
