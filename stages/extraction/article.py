@@ -28,9 +28,9 @@ def extract_html(html: str, url: str | None) -> Extracted:
     page = read_page(html)
     tree = page.tree
     base_url = base_url_of(tree, url)
-    main, confidence = choose(tree, page.html, url)
-    chosen = _rendered(main, base_url)
-    if not _is_article(chosen, confidence):
+    main = choose(page, url)
+    chosen = _rendered(main.body, base_url)
+    if not _is_article(chosen, main.confidence):
         raise Permanent("no_article")
     return described(chosen, metadata_of(tree, url), base_url, warnings=page.warnings)
 

@@ -25,6 +25,8 @@ _INSIDE_AT = {tag: index for index, tag in enumerate(INSIDE)}
 FAR = 99.0
 """Stands for "not at all" where distances are told."""
 NOWHERE = -999.0
+SAMPLE_CHARS = 300
+"""Of a passage, to find dates and prices in and to see how it is spelled."""
 LEVELS = 5
 _PRICE_AT, _DATE_AT = 9, 10
 NEAR = (-2, -1, 1, 2)
@@ -73,7 +75,7 @@ def _own(passages: list[Passage], signals: PageSignals) -> NDArray[np.float64]:
     for passage in passages:
         text, words, tag = passage.text, passage.words, passage.box.tag
         length = len(words)
-        spelled = text.split()
+        spelled = text[:SAMPLE_CHARS].split()
         rows.append(
             [
                 log1p(length),
@@ -85,8 +87,8 @@ def _own(passages: list[Passage], signals: PageSignals) -> NDArray[np.float64]:
                 sum(map(str.isdigit, words)) / length,
                 sum(word[0].isupper() for word in spelled) / len(spelled),
                 sum(word[0].islower() for word in spelled) / len(spelled),
-                bool(_PRICE.search(text)),
-                bool(_DATE.search(text)),
+                bool(_PRICE.search(text, 0, SAMPLE_CHARS)),
+                bool(_DATE.search(text, 0, SAMPLE_CHARS)),
                 length <= 12 and bool(_FURNITURE.search(text)),
                 "©" in text or "ights reserved" in text,
                 "|" in text or "›" in text or "»" in text or "·" in text,

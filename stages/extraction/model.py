@@ -36,12 +36,15 @@ class Model:
 
     def _scores(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         trees = np.arange(len(self._features))
-        row = np.arange(len(rows))[:, None]
-        node = np.zeros((len(rows), len(trees)), dtype=np.intp)
+        # Flat indexes: numpy takes along them twice as fast.
+        first = (np.arange(len(rows)) * rows.shape[1])[:, None]
+        node = np.broadcast_to(trees * self._features.shape[1], (len(rows), len(trees)))
+        at = np.zeros(node.shape, dtype=np.intp)
         for _ in range(DEPTH):
-            is_above = rows[row, self._features[trees, node]] > self._bounds[trees, node]
-            node = 2 * node + 1 + is_above
-        scores: NDArray[np.float64] = self._leaves[trees, node - (2**DEPTH - 1)].sum(axis=1)
+            here = node + at
+            is_above = rows.take(first + self._features.take(here)) > self._bounds.take(here)
+            at = 2 * at + 1 + is_above
+        scores: NDArray[np.float64] = self._leaves[trees, at - (2**DEPTH - 1)].sum(axis=1)
         return scores
 
 

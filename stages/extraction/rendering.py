@@ -98,9 +98,12 @@ def _anchor(heading: str, taken: Counter[str]) -> str:
     ('gates-sills', 'gates-sills-2', 'section')
     """
     words = "-".join(re.findall(r"\w+", heading.casefold()))[:MAX_ANCHOR_CHARS].strip("-") or "section"
-    taken[words] += 1
-    anchor = words if taken[words] == 1 else f"{words}-{taken[words]}"
-    return anchor if anchor == words else _anchor(anchor, taken)
+    anchor = words
+    while anchor in taken:
+        taken[words] += 1
+        anchor = f"{words}-{taken[words]}"
+    taken[anchor] = 1
+    return anchor
 
 
 class _Renderer:

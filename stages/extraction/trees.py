@@ -2,7 +2,7 @@
 
 import re
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import lxml.html
 from lxml.etree import LxmlError, ParserError, _Comment, _ProcessingInstruction, iterwalk, strip_tags
@@ -62,9 +62,13 @@ _LAZY = ("data-src", "data-lazy-src", "data-original")
 _HIDING_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
 _SCHEME = re.compile(r"[\x00-\x20]*([a-z][a-z0-9+.\-\s]*):", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_CONTROL_NUMBER = re.compile(
+    r"&#(?:[xX]0*(?:1?[0-9a-fA-F]|7[fF]|[fF]{3}[eEfF])(?![0-9a-fA-F])|0*(?:[12]?[0-9]|3[01]|127|6553[45])(?![0-9]))"
+)
 _PAGE_WRAPPERS = ("form", "nav", "noscript")
 _WRAPPER_CHARS = 500
 _HIDDEN_TIMES = 5
+_SHOWN_CHARS = 50_000
 _DISSOLVED = "too-deep"
 
 
@@ -75,6 +79,8 @@ class Parsed:
     tree: HtmlElement
     html: str
     """What it was made from, within bounds."""
+    held: list[HtmlElement] = field(repr=False, compare=False)
+    """All elements: unless they are held, lxml makes a new object for one each time that it is met."""
     warnings: tuple[str, ...] = ()
 
 
@@ -93,7 +99,9 @@ def read_page(html: str) -> Parsed:
     if is_cut:
         page = bounded(page.html, flatten=True)
         tree, is_cut = _parsed(page.html)
-    _drop_control_characters(tree)
+    held = list(tree.iter())
+    if _CONTROL.search(page.html) or _CONTROL_NUMBER.search(page.html):
+        _drop_control_characters(tree)
     _reveal_root(tree)
     _open_page_wrappers(tree)
     _disarm_links(tree)
@@ -104,7 +112,7 @@ def read_page(html: str) -> Parsed:
         "structure_flattened": page.is_flattened or was_deep,
         "attributes_dropped": page.attributes_dropped,
     }
-    return Parsed(tree, page.html, tuple(word for word, holds in found.items() if holds))
+    return Parsed(tree, page.html, held, tuple(word for word, holds in found.items() if holds))
 
 
 def _parsed(html: str) -> tuple[HtmlElement, bool]:
@@ -147,13 +155,23 @@ def readable(tree: HtmlElement) -> HtmlElement:
 
     Where nearly nothing is shown until scripts have run, what is hidden is the page.
     """
-    shown = without_hidden(tree)
-    if (chars := _prose_chars(shown)) < _WRAPPER_CHARS and _prose_chars(tree) > _HIDDEN_TIMES * chars:
-        shown = deepcopy(tree)
-    for element in list(shown.iter(*UNREAD)):
+    shown = _without_unread(without_hidden(tree))
+    # What stands in links can only make it longer.
+    if len(shown.text_content()) < _SHOWN_CHARS and _shows_little(shown, tree):
+        return _without_unread(deepcopy(tree))
+    return shown
+
+
+def _without_unread(tree: HtmlElement) -> HtmlElement:
+    for element in list(tree.iter(*UNREAD)):
         if element.tag != "head" and element.getparent() is not None:
             element.drop_tree()
-    return shown
+    return tree
+
+
+def _shows_little(shown: HtmlElement, tree: HtmlElement) -> bool:
+    chars = _prose_chars(shown)
+    return chars < _WRAPPER_CHARS and _prose_chars(tree) > _HIDDEN_TIMES * chars
 
 
 def drop_unrendered(root: HtmlElement) -> None:
@@ -188,8 +206,9 @@ def _open_page_wrappers(tree: HtmlElement) -> None:
 
     Some frameworks put whole pages into a form, some forums theirs into noscript, and a nav may never be closed.
     """
-    whole = _prose_chars(tree)
-    for wrapper in tree.iter(*_PAGE_WRAPPERS):
+    wrappers = [wrapper for wrapper in tree.iter(*_PAGE_WRAPPERS) if len(wrapper.text_content()) >= _WRAPPER_CHARS]
+    whole = _prose_chars(tree) if wrappers else 0
+    for wrapper in wrappers:
         if (chars := _prose_chars(wrapper)) >= _WRAPPER_CHARS and chars > whole / 2:
             wrapper.tag = "div"
 

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract import Permanent
-from stages.extraction.choosing import passages_and_features
+from stages.extraction.choosing import passages_and_features, tables_whole
 from stages.extraction.features import names
 from stages.extraction.model import CHOICES, DEPTH, best_choice
+from stages.extraction.passages import Passage
 from stages.extraction.trees import read_page, readable
 from tests.benchmarks.extraction.labels import shares
 from tests.benchmarks.extraction.measures import shingle_f1, word_overlap
@@ -59,7 +60,7 @@ class Sample:
     """A page as the model sees it."""
 
     page: TruePage
-    texts: list[str]
+    passages: list[Passage]
     rows: NDArray[np.float64]
     lengths: NDArray[np.float64]
     targets: NDArray[np.float64]
@@ -78,10 +79,10 @@ def _sample(page: TruePage) -> Sample | None:
         parsed = read_page(page.html)
     except Permanent:
         return None
-    passages, rows = passages_and_features(readable(parsed.tree), parsed.tree, parsed.html, page.url)
+    passages, rows = passages_and_features(readable(parsed.tree), parsed, page.url)
     return Sample(
         page=page,
-        texts=[passage.text for passage in passages],
+        passages=passages,
         rows=rows,
         lengths=np.array([len(passage.words) for passage in passages], dtype=np.float64),
         targets=np.fromiter(shares(passages, page.text), dtype=np.float64),
@@ -110,17 +111,17 @@ def _folds(samples: Sequence[Sample]) -> Iterable[list[Sample]]:
 
 
 def _chosen(sample: Sample, booster: lightgbm.Booster) -> str:
-    if not sample.texts:
+    if not sample.passages:
         return ""
-    kept = best_choice(np.asarray(booster.predict(sample.rows)), sample.lengths)
-    return "\n".join(text for text, keep in zip(sample.texts, kept, strict=True) if keep)
+    kept = best_choice(tables_whole(sample.passages, np.asarray(booster.predict(sample.rows))), sample.lengths)
+    return "\n".join(passage.text for passage, keep in zip(sample.passages, kept, strict=True) if keep)
 
 
 def _train(samples: Iterable[Sample]) -> lightgbm.Booster:
     drawing = np.random.default_rng(0)
     rows, targets, weights = [], [], []
     for sample in samples:
-        drawn = np.arange(len(sample.texts))
+        drawn = np.arange(len(sample.passages))
         if len(drawn) > MAX_ROWS:
             drawn = drawing.choice(drawn, MAX_ROWS, replace=False)
         rows.append(sample.rows[drawn])

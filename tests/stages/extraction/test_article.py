@@ -126,7 +126,7 @@ def test_text_is_found_however_deep_it_is_nested(tag, depth):
         f"<p>{SENTENCES['en']}<div><b>{PARAGRAPHS}<i></b></p></table></i>",
         f"<?xml version='1.0' encoding='utf-16'?><html><body>{PARAGRAPHS}</body></html>",
         f"\ufeff<html><meta charset='shift_jis'><body>{PARAGRAPHS}",
-        f"\x00<html><body\x00>{PARAGRAPHS}&#1;\x02<!-- <p> --",
+        f"\x00<html><body\x00>{PARAGRAPHS}&#1;&#x1f;&#0031x\x02<!-- <p> --",
         f'<div><class="row">{PARAGRAPHS}</class></div>',
         f"<o:p>{PARAGRAPHS}</o:p><x{{y>z<a href='http://['>a</a>",
         PARAGRAPHS,

@@ -120,6 +120,14 @@ def only_allowed(html: str) -> None:
             assert (element.get(name) or "https:").lower().startswith(("http:", "https:", "mailto:")), html
 
 
+def test_long_headings_that_are_alike_get_anchors_of_their_own():
+    heading = f"<h2>{'very ' * 20}long</h2><p>{PROSE}</p>"
+
+    anchors = [section.anchor for section in extract_html(page(heading * 3), URL).sections]
+
+    assert len(set(anchors)) == len(anchors) == 4
+
+
 def test_no_two_sections_share_an_anchor():
     found = extract_text(
         "\n\n".join(f"# {words}\n\nText." for words in ("A", "A", "A 2", "A-2", "?", "!", "A")), "markdown"
