@@ -9,13 +9,16 @@ from api.cli.batch import batch
 from api.cli.budgets import budgets
 from api.cli.choices import (
     Audience,
+    Fallback,
     HowLong,
     Language,
     LengthChoice,
+    MaxAge,
     Model,
     ProcessingChoice,
     Prompt,
     Quick,
+    Render,
     SchemaFile,
 )
 from api.cli.guard import guarded, settings_with
@@ -67,12 +70,16 @@ def run(  # noqa: PLR0917  # typer reads them as options
     prompt: Prompt = None,
     model: Model = None,
     schema: SchemaFile = None,
+    fallback: Fallback = None,
+    max_age: MaxAge = None,
+    render: Render = False,
     lane: Annotated[Lane, typer.Option(help="How soon the jobs are served.")] = Lane.NORMAL,
     json: Json = False,
     output: Output = None,
 ) -> None:
     """Run jobs and print their results, on the running stack or on one for the length of this command."""
     from api.cli.run import Wish, run_sources
+    from api.cli.terms import Terms
     from api.cli.wishes import Wishes
 
     wish = Wish(
@@ -80,6 +87,7 @@ def run(  # noqa: PLR0917  # typer reads them as options
         pipeline=pipeline,
         stages=tuple(stages.split(",")) if stages else None,
         wishes=Wishes(processing.value, length.value, language, audience, prompt, model, schema),
+        terms=Terms(max_age_s=max_age, render=render, fallback=fallback),
         lane=lane,
     )
     guarded(lambda: run_sources(settings_with(), wish, as_json=json, output=output))

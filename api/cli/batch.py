@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from api.cli.choices import Delay, ExpiresAt, MaxAge, MaxAttempts, Metadata, NotBefore, ProcessingChoice, Render, Tags
+from api.cli.choices import (
+    Delay,
+    ExpiresAt,
+    Fallback,
+    MaxAge,
+    MaxAttempts,
+    Metadata,
+    NotBefore,
+    ProcessingChoice,
+    Render,
+    Tags,
+)
 from api.cli.guard import guarded
 from pipeline.job import Lane
 
@@ -36,6 +47,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     max_attempts: MaxAttempts = None,
     max_age: MaxAge = None,
     render: Render = False,
+    fallback: Fallback = None,
     key: Annotated[str | None, typer.Option(help="Of your own: the same command goes on with its batch.")] = None,
     wait: Wait = False,
     json: Json = False,
@@ -52,7 +64,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         stages=tuple(stages.split(",")) if stages else None,
         processing=None if processing is None else processing.value,
         lane=lane,
-        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render),
+        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render, fallback),
         key=key,
     )
     guarded(lambda: submit_batch(api_url, order, wait=wait, as_json=json))

@@ -36,6 +36,20 @@ SchemaFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A JSON Schema: the answer is data that fits it.", dir_okay=False)
 ]
 
+
+class FallbackChoice(StrEnum):
+    """`Fallback`, as the command line wants it."""
+
+    WAIT = "wait"
+    EXTRACTIVE = "extractive"
+    FAIL = "fail"
+
+
+Fallback = Annotated[
+    FallbackChoice | None,
+    typer.Option(help="While the language model is down or over a budget: wait, do without, or fail."),
+]
+
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word to find it by; repeatable.")]
 Metadata = Annotated[
     list[str] | None, typer.Option("--meta", metavar="NAME=VALUE", help="Kept and shown with it; repeatable.")

@@ -10,6 +10,7 @@ from api.cli.choices import (
     Audience,
     Delay,
     ExpiresAt,
+    Fallback,
     HowLong,
     Language,
     LengthChoice,
@@ -69,6 +70,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     max_attempts: MaxAttempts = None,
     max_age: MaxAge = None,
     render: Render = False,
+    fallback: Fallback = None,
     reuse: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Take a job that has done the same this lately instead.")
     ] = None,
@@ -89,7 +91,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         stages=tuple(stages.split(",")) if stages else None,
         wishes=Wishes(processing.value, length.value, language, audience, prompt, model, schema),
         lane=lane,
-        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render),
+        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render, fallback),
         reuse_s=reuse,
     )
     guarded(lambda: submit_jobs(api_url, order, wait=wait, as_json=json))

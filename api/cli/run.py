@@ -11,6 +11,7 @@ from api.cli.interrupts import noted_interrupts
 from api.cli.output import print_results, write_results
 from api.cli.progress import Progress, Watched
 from api.cli.report import note
+from api.cli.terms import Terms, refuse
 from api.cli.wishes import Wishes
 from api.schemas import JobView
 from orchestration.embedded.background import background_stack, require_stack
@@ -42,18 +43,23 @@ class Wish:
     pipeline: str | None
     stages: tuple[str, ...] | None
     wishes: Wishes
+    terms: Terms
     lane: Lane
 
     def submission(self, source: str) -> Submission:
-        """The job for one of the sources. Raises `OSError` when a file cannot be read."""
+        """The job for one of the sources. Raises `OSError` when a file cannot be read, and ends the program for
+        what is not valid.
+        """
         wanted = Submission(
             pipeline=self.pipeline,
             stages=self.stages,
-            options=self.wishes.options(),
+            options=self.wishes.options(self.terms),
             lane=self.lane,
         )
         if "://" in source:
             return replace(wanted, url=source)
+        if self.terms.render:
+            raise refuse(f"--render takes URLs, not {source}")
         if source == STDIN:
             return replace(wanted, body=sys.stdin.buffer.read(), name="standard input")
         path = Path(source)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.choices import Delay, MaxAge, MaxAttempts, Metadata, ProcessingChoice, Render, Tags
+from api.cli.choices import Delay, Fallback, MaxAge, MaxAttempts, Metadata, ProcessingChoice, Render, Tags
 from api.cli.guard import guarded
 from pipeline.job import Lane
 from pipeline.schedules import CatchUp
@@ -44,6 +44,7 @@ def create(  # noqa: PLR0917  # typer reads them as options
     max_attempts: MaxAttempts = None,
     max_age: MaxAge = None,
     render: Render = False,
+    fallback: Fallback = None,
     json: Json = False,
     api_url: ApiUrl = None,
 ) -> None:
@@ -65,7 +66,15 @@ def create(  # noqa: PLR0917  # typer reads them as options
             "processing": None if processing is None else processing.value,
             "lane": lane,
         },
-        terms=Terms(tag, meta, delay, max_attempts=max_attempts, max_age_s=max_age, render=render),
+        terms=Terms(
+            tag,
+            meta,
+            delay,
+            max_attempts=max_attempts,
+            max_age_s=max_age,
+            render=render,
+            fallback=fallback,
+        ),
     )
     guarded(lambda: with_service(api_url, lambda penstock: create_schedule(penstock, plan, as_json=json)))
 

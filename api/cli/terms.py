@@ -6,6 +6,7 @@ from datetime import datetime
 
 import typer
 
+from api.cli.choices import FallbackChoice
 from api.cli.guard import BAD_USAGE
 from api.cli.report import complain
 from api.client import JobFields
@@ -23,6 +24,7 @@ class Terms:
     max_attempts: int | None = None
     max_age_s: float | None = None
     render: bool = False
+    fallback: FallbackChoice | None = None
 
     def fields(self) -> JobFields:
         """The fields of a job that were given. Ends the program for what is no moment and no pair."""
@@ -37,16 +39,20 @@ class Terms:
             fields["not_before"] = moment_of("--not-before", self.not_before)
         if self.expires_at is not None:
             fields["expires_at"] = moment_of("--expires-at", self.expires_at)
-        self._add_work(fields)
-        return fields
-
-    def _add_work(self, fields: JobFields) -> None:
         if self.max_attempts is not None:
             fields["max_attempts"] = self.max_attempts
+        return {**fields, **self.options()}
+
+    def options(self) -> JobFields:
+        """Those that are options of the work."""
+        fields: JobFields = {}
         if self.max_age_s is not None:
             fields["max_age_s"] = self.max_age_s
         if self.render:
             fields["render"] = True
+        if self.fallback is not None:
+            fields["fallback"] = self.fallback.value
+        return fields
 
 
 def refuse(reason: str) -> typer.Exit:

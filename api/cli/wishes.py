@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from api.cli.terms import refuse
+from api.cli.terms import Terms, refuse
 from stages.contract import Options
 
 
@@ -36,10 +36,12 @@ class Wishes:
         }
         return {name: value for name, value in given.items() if value is not None}
 
-    def options(self) -> Options:
-        """The same, checked here. Raises and ends the program as `fields`, also for what is not valid."""
+    def options(self, terms: Terms) -> Options:
+        """The same with those of the terms, checked here. Raises and ends the program as `fields`, also for what is
+        not valid.
+        """
         try:
-            return Options.model_validate(self.fields())
+            return Options.model_validate({**self.fields(), **terms.options()})
         except ValidationError as error:
             problem = error.errors(include_input=False)[0]
             raise refuse(f"--{problem['loc'][0]}: {problem['msg']}") from None

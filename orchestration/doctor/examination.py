@@ -9,6 +9,7 @@ from orchestration.doctor.findings import Finding
 from orchestration.embedded.datadir import DataDir
 from orchestration.settings import Settings
 from orchestration.wiring import Wiring
+from pipeline.budgets import Limits
 from pipeline.errors import NoCatalog
 
 DEADLINE_S = 8.0
@@ -28,6 +29,7 @@ def examine(settings: Settings) -> Sequence[Finding]:
         *rules.of_database(told["database"]),
         *rules.of_payloads(told["payloads"]),
         rules.of_llm(told["llm"]),
+        _of_prices(wiring, told["database"]),
         *(_of_work(wiring, told["database"]) if runs else rules.all_skipped(rules.WORK, STOPPED)),
     ]
 
@@ -50,6 +52,12 @@ def _catalog_error(wiring: Wiring) -> str | None:
     except NoCatalog as error:
         return str(error)
     return None
+
+
+def _of_prices(wiring: Wiring, database: Any) -> Finding:
+    settings, work = wiring.settings, getattr(database, "work", None)
+    unpriced = [model for model in wiring.offer.models if model not in settings.llm_prices.models]
+    return rules.of_prices(unpriced, has_budget=settings.llm_limits != Limits() or bool(work and work.has_budgets))
 
 
 def _of_work(wiring: Wiring, database: Any) -> Sequence[Finding]:

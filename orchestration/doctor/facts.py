@@ -48,6 +48,8 @@ class Work:
     """The keeper that leads."""
     unsent: int
     """Webhooks with deliveries that are due and that nobody is sending."""
+    has_budgets: bool = False
+    """Whether limits were set for language models, besides those of the settings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ def work_in(records: WebhookRecords) -> Work:
         paused=frozenset(records.paused()),
         leader=records.leader(LEADER),
         unsent=len(records.due_webhooks()),
+        has_budgets=bool(records.all_limits()),
     )
 
 

@@ -161,6 +161,17 @@ def of_llm(facts: LlmFacts | NoAnswer | None) -> Finding:
     return ok(name, f"{facts.endpoint} offers {facts.model}")
 
 
+def of_prices(unpriced: Collection[str], *, has_budget: bool) -> Finding:
+    """Of the models on offer, all have one where there is a budget to keep."""
+    name = "prices"
+    if not has_budget:
+        return skipped(name, "no budget is set")
+    if unpriced:
+        found = f"no price is known of {', '.join(unpriced)}: calls fall under no budget"
+        return warning(name, found, "add it to PENSTOCK_LLM_PRICES")
+    return ok(name, "every model on offer has one")
+
+
 # who works
 
 

@@ -60,7 +60,8 @@ def test_a_list_of_urls_becomes_a_batch_with_the_options_given(penstock, api, tm
     urls = tmp_path / "urls.txt"
     urls.write_text(f"\ufeff{URL}1\n\n  {URL}2  \r\n", encoding="utf-8")
     words = ("--name", "archive", "--pipeline", "extract", "--tag", "a", "--tag", "b", "--meta", "row=7=8")
-    ran = penstock("batch", "submit", urls, *words, "--max-attempts", "2", "--processing", "detailed")
+    choices = ("--max-attempts", "2", "--processing", "detailed", "--fallback", "extractive")
+    ran = penstock("batch", "submit", urls, *words, *choices)
     assert (ran.exit_code, "2 of 2 items were accepted" in ran.stderr) == (0, True)
     jobs = jobs_of(api, ran.stdout.strip())
     assert [job["source_url"] for job in jobs] == [f"{URL}1", f"{URL}2"]

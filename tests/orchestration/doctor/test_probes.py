@@ -12,6 +12,7 @@ from orchestration.outbound.llm import OpenAiChat
 from orchestration.storage.payload_folder import PayloadFolder
 from orchestration.storage.records import SqlRecords
 from orchestration.storage.schema import REVISION
+from pipeline.budgets import Period
 from pipeline.clock import SystemClock
 from pipeline.memory import MemoryRecords
 from pipeline.queues import Worker
@@ -135,6 +136,8 @@ def test_who_works_is_what_the_records_say():
     records.check_in(Worker("fetch-7@host", ("fetch",), "host", 7, started_at=now, seen_at=now), lease_s=10)
     records.pause("store", now)
     assert probes.work_in(records) == Work(frozenset({"fetch"}), frozenset({"store"}), None, unsent=0)
+    records.set_limit("acme", Period.DAY, 7)
+    assert probes.work_in(records).has_budgets
     clock.advance(11)
     assert probes.work_in(records).served == frozenset()
 

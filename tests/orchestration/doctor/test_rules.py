@@ -122,6 +122,14 @@ def test_a_language_model_is_looked_for_where_one_is_configured(facts, outcome, 
     assert (finding.outcome, said in finding.found) == (outcome, True)
 
 
+@pytest.mark.parametrize(
+    ("unpriced", "has_budget", "outcome"),
+    [([], True, "ok"), (["m"], True, "warning"), (["m"], False, "skipped")],
+)
+def test_a_budget_needs_prices(unpriced, has_budget, outcome):
+    assert rules.of_prices(unpriced, has_budget=has_budget).outcome == outcome
+
+
 def test_a_deployment_at_work_needs_nothing():
     findings = rules.of_work(DATABASE, STAGES, has_secret_key=True)
     assert outcomes(findings) == dict.fromkeys(rules.WORK, "ok")
