@@ -1,13 +1,13 @@
 """What stages reach the world through, made of settings: which adapter stands behind which port."""
 
 from abc import ABC, abstractmethod
-from functools import cached_property, partial
+from functools import cached_property
 from random import SystemRandom
 
 from orchestration.outbound.breakers import CircuitBreakers
 from orchestration.outbound.breakers_fallback import states_at
 from orchestration.outbound.browser_found import browser_of
-from orchestration.outbound.hosts import HostPace
+from orchestration.outbound.hosts import HostPace, HostStates
 from orchestration.outbound.hosts_shared import hosts_at
 from orchestration.outbound.http import GuardedHttp, HttpLimits
 from orchestration.outbound.isolation import IsolationLimits, ProcessIsolation
@@ -21,7 +21,7 @@ from orchestration.outbound.llm_pace import PacedEndpoint
 from orchestration.outbound.pace import Pace
 from orchestration.outbound.pace_fallback import pace_at
 from orchestration.outbound.page_cache import StoredPages
-from orchestration.outbound.politeness import Manners, PoliteHttp
+from orchestration.outbound.politeness import Etiquette, Manners, PoliteBrowser, PoliteHttp
 from orchestration.outbound.robots import ROBOTS_LIMITS, Robots
 from orchestration.settings import Settings
 from orchestration.storage.payload_folder import PayloadFolder
@@ -83,8 +83,24 @@ class OutboundWiring(ABC):
             http=http, pages=self._pages(http), browser=self._browser(), llm=self._llm_desk(), isolate=self.isolation
         )
 
+    @cached_property
+    def _hosts(self) -> HostStates:
+        return hosts_at(self.settings.redis_url, self.clock)
+
+    @cached_property
+    def _robots(self) -> Robots:
+        settings = self.settings
+        asked = GuardedHttp(user_agent=settings.agent, limits=ROBOTS_LIMITS, allow_networks=settings.allow_networks)
+        agent = settings.user_agent.partition("/")[0]
+        return Robots(asked, self._hosts, agent, self.clock, self.random, is_obeyed=settings.robots == "obey")
+
+    def _etiquette(self) -> Etiquette:
+        pace = HostPace(self.settings.host_interval_s, self.settings.host_concurrency)
+        return Etiquette(self._robots, self._hosts, Manners(pace, self.settings.allow_networks))
+
     def _browser(self) -> Browser | None:
-        return browser_of(self.settings) if self.settings.render else None
+        browser = browser_of(self.settings, self._robots.welcome) if self.settings.render else None
+        return None if browser is None else PoliteBrowser(browser, self._etiquette())
 
     def _pages(self, http: Http) -> PageCache:
         if not self.settings.cache_max_bytes:
@@ -102,14 +118,13 @@ class OutboundWiring(ABC):
             max_wire_bytes=settings.fetch_max_wire_bytes,
             max_decoded_bytes=settings.fetch_max_decoded_bytes,
         )
-        states = hosts_at(settings.redis_url, self.clock)
-        guarded = partial(GuardedHttp, user_agent=settings.agent, allow_networks=settings.allow_networks)
-        asked = guarded(limits=ROBOTS_LIMITS)
-        agent = settings.user_agent.partition("/")[0]
-        robots = Robots(asked, states, agent, self.clock, self.random, is_obeyed=settings.robots == "obey")
-        pages = guarded(limits=limits, may_follow=robots.welcome)
-        pace = HostPace(settings.host_interval_s, settings.host_concurrency)
-        return PoliteHttp(pages, robots, states, Manners(pace, settings.allow_networks))
+        pages = GuardedHttp(
+            user_agent=settings.agent,
+            limits=limits,
+            allow_networks=settings.allow_networks,
+            may_follow=self._robots.welcome,
+        )
+        return PoliteHttp(pages, self._etiquette())
 
     def _llm_desk(self) -> LlmDesk | None:
         chat, settings = self.llm(), self.settings

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.outbound.browser_course import Course
 from orchestration.outbound.browser_proxy import GuardedProxy, ProxyLimits
 from orchestration.outbound.browser_watch import Watch
 from orchestration.outbound.guard import WEB_PORTS, AddressRules, Allowed
+from orchestration.outbound.http import MayFollow
 from orchestration.outbound.network import Pace, Resolve, resolve
 from stages.contract import Fetched, Permanent, Scope, StageError, Transient
 from stages.web import origin_of
@@ -69,10 +71,28 @@ class BrowserLimits:
     """Of all processes of its browser."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """One page that is being loaded."""
+
+    url: str
+    scope: Scope
+    proxy: GuardedProxy
+    watch: Watch
+    course: Course
+
+    @property
+    def why(self) -> StageError | None:
+        """Why it was stopped."""
+        return self.watch.why or self.course.refusal
+
+
 class Chromium:
     """Implements `stages.contract.Browser`.
 
-    `sandbox` is Chromium's own; it cannot be had by root, nor where user namespaces are forbidden.
+    - `sandbox`: Chromium's own; it cannot be had by root, nor where user namespaces are forbidden.
+    - `may_follow`: asked about each URL that the page itself is loaded from, those it is redirected to and those its
+      scripts go on to among them; raises to refuse it. Default: all of them.
     """
 
     def __init__(
@@ -85,6 +105,7 @@ class Chromium:
         allow_ports: frozenset[int] = WEB_PORTS,
         sandbox: bool = True,
         resolve: Resolve = resolve,
+        may_follow: MayFollow = lambda _url, _scope: None,
     ) -> None:
         self._executable = executable
         self._user_agent = user_agent
@@ -92,6 +113,7 @@ class Chromium:
         self._rules = AddressRules(tuple(allow_networks), allow_ports)
         self._sandbox = sandbox
         self._resolve = resolve
+        self._may_follow = may_follow
 
     def render(self, url: str, scope: Scope) -> Fetched:
         """Load a page, let its scripts run, and return the document as they left it.
@@ -105,59 +127,60 @@ class Chromium:
         proxy = GuardedProxy(self._rules, pace, limits, self._resolve)
         watch = Watch(scope, deadline, self._limits.max_memory_bytes, lambda: proxy.traffic.is_too_much)
         with proxy.open():
-            return self._explained(url, proxy, watch, scope)
+            return self._explained(_Visit(url, scope, proxy, watch, Course(self._may_follow, scope)))
 
-    def _explained(self, url: str, proxy: GuardedProxy, watch: Watch, scope: Scope) -> Fetched:
+    def _explained(self, visit: _Visit) -> Fetched:
         from playwright.sync_api import Error
 
         try:
-            fetched = self._rendered(url, proxy, watch, scope)
+            fetched = self._rendered(visit)
         except Error as error:
-            raise watch.why or _unreached(error, proxy) or _meaning(error) from error
+            raise visit.why or _unreached(error, visit.proxy) or _meaning(error) from error
         except StageError as error:
-            raise watch.why or error from error
-        if watch.why is not None:
-            raise watch.why
+            raise visit.why or error from error
+        if visit.why is not None:
+            raise visit.why
         return fetched
 
-    def _rendered(self, url: str, proxy: GuardedProxy, watch: Watch, scope: Scope) -> Fetched:
+    def _rendered(self, visit: _Visit) -> Fetched:
         from playwright.sync_api import sync_playwright
 
-        scope.check()
+        visit.scope.check()
         opened = sync_playwright()
         with opened as playwright:
             browser = playwright.chromium.launch(
                 executable_path=self._executable,
                 args=list(ARGUMENTS),
                 chromium_sandbox=self._sandbox,
-                proxy={"server": f"http://{proxy.address}", "bypass": "<-loopback>"},
+                proxy={**visit.proxy.access, "bypass": "<-loopback>"},
                 timeout=LAUNCH_TIMEOUT_S * 1000,
                 env=_environment(),
                 handle_sigint=False,
                 handle_sigterm=False,
                 handle_sighup=False,
             )
-            with watch.over(_process_group(browser), _driver(opened)):
-                return self._loaded(self._context(browser).new_page(), url, proxy, scope)
+            with visit.watch.over(_process_group(browser), _driver(opened)):
+                return self._loaded(self._context(browser).new_page(), visit)
 
     def _context(self, browser: "Browser") -> "BrowserContext":
         return browser.new_context(
             user_agent=self._user_agent, accept_downloads=False, service_workers="block", permissions=[]
         )
 
-    def _loaded(self, page: "Page", url: str, proxy: GuardedProxy, scope: Scope) -> Fetched:
+    def _loaded(self, page: "Page", visit: _Visit) -> Fetched:
         from playwright.sync_api import TimeoutError as TooLate
 
         page.on("dialog", lambda dialog: dialog.dismiss())
-        timeout_ms = min(scope.remaining_s(), self._limits.total_timeout_s) * 1000
-        response = page.goto(url, wait_until="domcontentloaded", timeout=timeout_ms)
+        visit.course.guard(page)
+        timeout_ms = min(visit.scope.remaining_s(), self._limits.total_timeout_s) * 1000
+        response = page.goto(visit.url, wait_until="domcontentloaded", timeout=timeout_ms)
         with suppress(TooLate):
             page.wait_for_load_state("networkidle", timeout=SETTLE_S * 1000)
         if response is None:
             raise Permanent("http_unexpected")
-        if refusal := _refusal(response.url, proxy):
+        if refusal := _refusal(response.url, visit.proxy):
             raise refusal
-        return self._fetched(page, response, proxy)
+        return self._fetched(page, response, visit.proxy)
 
     def _document(self, page: "Page") -> str | None:
         """What the page is now; None where that is too long. It may just be going on to another one."""

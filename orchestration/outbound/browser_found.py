@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from orchestration.outbound.browser import BrowserLimits, Chromium
+from orchestration.outbound.http import MayFollow
 from orchestration.settings import Settings
 from pipeline.errors import NoBrowser
 
@@ -38,8 +39,8 @@ def require_browser(settings: Settings) -> Path:
     return found
 
 
-def browser_of(settings: Settings) -> Chromium | None:
-    """The browser as it is set up; None where there is none."""
+def browser_of(settings: Settings, may_follow: MayFollow) -> Chromium | None:
+    """The browser as it is set up; None where there is none. `may_follow` is as in `Chromium`."""
     try:
         executable = require_browser(settings)
     except NoBrowser:
@@ -57,4 +58,5 @@ def browser_of(settings: Settings) -> Chromium | None:
         limits=limits,
         allow_networks=settings.allow_networks,
         sandbox=settings.chromium_sandbox,
+        may_follow=may_follow,
     )

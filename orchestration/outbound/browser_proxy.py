@@ -1,7 +1,8 @@
 """The only way out for a browser: a proxy on loopback, for one page, that dials through the guard.
 
 The browser resolves no names and opens no connections of its own. Each connection carries one request, or one tunnel
-(TLS, WebSocket): a second request could be meant for another host.
+(TLS, WebSocket): a second request could be meant for another host. Other programs of this machine can reach the proxy,
+too, so it serves only who has its password.
 """
 
 import contextlib
@@ -9,10 +10,14 @@ import re
 import select
 import socket
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from hmac import compare_digest
+from secrets import token_urlsafe
 from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpcore
@@ -22,15 +27,27 @@ from orchestration.outbound.http import CODE_OF_ERROR, explain
 from orchestration.outbound.network import Pace, PacedBackend, Resolve, resolve
 from stages.contract import Permanent, StageError
 
+if TYPE_CHECKING:
+    from playwright.sync_api import ProxySettings
+
 MAX_HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
 CONNECT_TIMEOUT_S = 10.0
 SLICE_S = 0.25
+USER = "browser"
+PASSWORD_BYTES = 32
+WHO_ARE_YOU = (
+    b'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="page"\r\n'
+    b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+)
 _HOP_HEADERS = re.compile(
     rb"^(?:connection|proxy-[a-z-]+|keep-alive|upgrade|te):[^\n]*\n", re.IGNORECASE | re.MULTILINE
 )
 _LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]{1,15})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _CHUNKED = re.compile(rb"^transfer-encoding:", re.IGNORECASE | re.MULTILINE)
+_CREDENTIALS = re.compile(
+    rb"^proxy-authorization:[ \t]*basic[ \t]+([A-Za-z0-9+/=]+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
+)
 _TUNNEL = re.compile(r"CONNECT (\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):([0-9]{1,5}) HTTP/1\.[01]")
 
 
@@ -68,20 +85,26 @@ class Traffic:
 
 
 class GuardedProxy:
-    """Listens on loopback while the block runs; `address` is where."""
+    """Listens on loopback while the block runs; `access` is where, and with which password."""
 
     def __init__(self, rules: AddressRules, pace: Pace, limits: ProxyLimits, resolve: Resolve = resolve) -> None:
         self.traffic = Traffic(limits)
         self.backend = PacedBackend(pace, rules.require, resolve)
         self.pace = pace
+        self._password = token_urlsafe(PASSWORD_BYTES)
         self._server = _Server(("127.0.0.1", 0), _Connection)
         self._server.proxy = self
 
     @property
-    def address(self) -> str:
-        """Host and port."""
+    def access(self) -> "ProxySettings":
+        """What a browser needs to know, in Playwright's terms."""
         host, port = self._server.server_address[:2]
-        return f"{host!s}:{port}"
+        return {"server": f"http://{host!s}:{port}", "username": USER, "password": self._password}
+
+    def serves(self, head: bytes) -> bool:
+        """Whether a request comes from the browser that the proxy was made for."""
+        given = _CREDENTIALS.search(head)
+        return given is not None and compare_digest(given[1], b64encode(f"{USER}:{self._password}".encode()))
 
     @contextmanager
     def open(self) -> Iterator["GuardedProxy"]:
@@ -124,7 +147,13 @@ class _Connection(StreamRequestHandler):
     def handle(self) -> None:
         proxy = self.server.proxy
         head = self._head()
-        if head is None or not proxy.traffic.count(requests=1):
+        if head is None:
+            return
+        if not proxy.serves(head):
+            with contextlib.suppress(OSError):
+                self.wfile.write(WHO_ARE_YOU)
+            return
+        if not proxy.traffic.count(requests=1):
             return
         # What is refused, or broken off, ends without an answer: to the page it is a host that cannot be reached.
         with contextlib.suppress(StageError, OSError):

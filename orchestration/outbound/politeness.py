@@ -1,9 +1,9 @@
-"""The client for pages: as fast as a host can bear, and only where it wants visitors.
+"""The client and the browser for pages: as fast as a host can bear, and only where it wants visitors.
 
 Nobody waits here. Who may not visit a host yet is told when he may (`Awaited`), and his message comes back then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from orchestration.outbound.guard import Allowed
 from orchestration.outbound.hosts import HostPace, HostStates
 from orchestration.outbound.robots import Robots
-from stages.contract import Awaited, Fetched, Http, Scope, Validators
+from stages.contract import Awaited, Browser, Fetched, Http, Scope, Validators
 from stages.web import origin_of, retry_after_s
 
 LEASE_MARGIN_S = 5.0
@@ -46,33 +46,29 @@ class Manners:
         return any(address in network for network in self.own if not isinstance(network, str))
 
 
-class PoliteHttp:
-    """Implements `stages.contract.Http` for pages, on behalf of the visitor that the scope names.
+class Etiquette:
+    """Admits visitors to hosts, one page at a time."""
 
-    - `http`: gets pages. It is to ask `robots` about redirects.
-    """
-
-    def __init__(self, http: Http, robots: Robots, states: HostStates, manners: Manners) -> None:
-        self._http = http
+    def __init__(self, robots: Robots, states: HostStates, manners: Manners) -> None:
         self._robots = robots
         self._states = states
         self._manners = manners
 
-    def get(self, url: str, scope: Scope, validators: Validators | None = None) -> Fetched:
-        """GET a URL when it is the visitor's turn.
+    def visit(self, url: str, scope: Scope, get: Callable[[], Fetched]) -> Fetched:
+        """Get a page on behalf of the scope's visitor, when it is his turn.
 
-        Raises what the client raises, `Permanent` with `robots_denied`, `Postponed` with `robots_unavailable`, and
+        Raises what `get` raises, `Permanent` with `robots_denied`, `Postponed` with `robots_unavailable`, and
         `Awaited` with `host_busy` where it is not the visitor's turn yet; the turn is kept for him.
         """
         crawl_delay_s = self._robots.welcome(url, scope)
         host = _host_of(url)
-        with self._visit(host, self._manners.pace_of(origin_of(url).host, crawl_delay_s), scope):
-            answer = self._http.get(url, scope, validators)
+        with self._turn(host, self._manners.pace_of(origin_of(url).host, crawl_delay_s), scope):
+            answer = get()
         self._heed(answer, scope)
         return answer
 
     @contextmanager
-    def _visit(self, host: str, pace: HostPace, scope: Scope) -> Iterator[None]:
+    def _turn(self, host: str, pace: HostPace, scope: Scope) -> Iterator[None]:
         visitor = scope.visitor
         delay_s = self._states.enter(host, visitor, pace, scope.remaining_s() + LEASE_MARGIN_S)
         if delay_s > 0:
@@ -89,6 +85,33 @@ class PoliteHttp:
         delay_s = retry_after_s(answer.headers, scope.clock.now())
         if answer.status in ASKING_FOR_PATIENCE and delay_s:
             self._states.hold(_host_of(answer.url), delay_s)
+
+
+class PoliteHttp:
+    """Implements `stages.contract.Http` for pages. `http` is to ask about redirects itself."""
+
+    def __init__(self, http: Http, etiquette: Etiquette) -> None:
+        self._http = http
+        self._etiquette = etiquette
+
+    def get(self, url: str, scope: Scope, validators: Validators | None = None) -> Fetched:
+        """GET a URL when it is the visitor's turn. Raises what the client and `Etiquette.visit` raise."""
+        return self._etiquette.visit(url, scope, lambda: self._http.get(url, scope, validators))
+
+
+class PoliteBrowser:
+    """Implements `stages.contract.Browser`. What a page loads belongs to the visit that the page is.
+
+    - `browser`: is to ask about redirects itself.
+    """
+
+    def __init__(self, browser: Browser, etiquette: Etiquette) -> None:
+        self._browser = browser
+        self._etiquette = etiquette
+
+    def render(self, url: str, scope: Scope) -> Fetched:
+        """Load a page when it is the visitor's turn. Raises what the browser and `Etiquette.visit` raise."""
+        return self._etiquette.visit(url, scope, lambda: self._browser.render(url, scope))
 
 
 def _host_of(url: str) -> str:

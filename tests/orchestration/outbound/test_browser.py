@@ -12,10 +12,11 @@ from typing import Any
 import psutil
 import pytest
 
+from orchestration.outbound import browser_proxy
 from orchestration.outbound.browser import BrowserLimits, Chromium
 from orchestration.outbound.guard import Address
 from pipeline.clock import SystemClock
-from stages.contract import Cancelled, CancelToken, Fetched, Scope, StageError
+from stages.contract import Cancelled, CancelToken, Fetched, Permanent, Scope, StageError
 from tests.support.chromium import chromium_path
 from tests.support.origin import Origin, Reply
 from tests.support.waiting import until
@@ -119,6 +120,47 @@ def test_redirects_and_statuses_are_told(executable: Path, origin: Origin) -> No
     assert answer.redirects == (origin.url("/from", HOST),)
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("way", ["location", "script"])
+def test_a_page_does_not_go_on_to_what_may_not_be_visited(executable: Path, origin: Origin, way: str) -> None:
+    def may_follow(url: str, _scope: Scope) -> None:
+        asked.append(url)
+        if url.endswith("/private"):
+            raise Permanent("robots_denied")
+
+    asked: list[str] = []
+    pages = {"location": Reply(302, headers={"Location": "/private"}), "script": script("location = '/private'")}
+    frame = Reply(body="<iframe src='/private?embedded'></iframe><script src='/private?script'></script>")
+    origin.on("/", pages[way])
+    made = browser(executable, may_follow=may_follow)
+    assert failure(made, origin.url("/", HOST)) == "robots_denied"
+    assert asked == [origin.url("/", HOST), origin.url("/private", HOST)]
+    assert origin.hits("/private") == 0
+    origin.on("/", frame)
+    assert render(made, origin.url("/", HOST)).status == 200
+    assert origin.hits("/private") == 2
+
+
+@pytest.mark.full
+def test_no_command_line_shows_the_password_of_the_proxy(
+    executable: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    origin.on("/", Reply(delay_s=3))
+    monkeypatch.setattr(browser_proxy, "token_urlsafe", lambda _size: "sesame")
+
+    def look() -> None:
+        until(lambda: origin.hits("/"), within_s=30, what="a request")
+        seen.extend(" ".join(each.cmdline()) for each in psutil.Process().children(recursive=True))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    render(browser(executable), origin.url("/", HOST))
+    looking.join()
+    assert any("--proxy-server=http://127.0.0.1" in line for line in seen)
+    assert not any("sesame" in line for line in seen)
+
+
 ATTEMPTS = """
 const tried = [];
 const note = name => { tried.push(name); document.getElementById('x').innerText = tried.join(' '); };
@@ -183,6 +225,7 @@ def test_the_canary_would_be_hit_if_it_could(executable: Path, origin: Origin, c
     text = render(open_to_all, origin.url("/", HOST)).body.decode()
     assert "reached" in text
     assert canary.hits("/canary") >= 3
+    assert "websocket" in {seen.headers.get("upgrade") for seen in canary.requests("/canary")}
 
 
 @pytest.mark.full

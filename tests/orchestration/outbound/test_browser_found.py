@@ -35,4 +35,4 @@ def test_what_is_missing_is_said(chromium: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(browser_found, "has_playwright", lambda: False)
     with pytest.raises(NoBrowser, match=r"penstock\[render\]"):
         require_browser(Settings(chromium_path=chromium))
-    assert browser_of(Settings(chromium_path=chromium)) is None
+    assert browser_of(Settings(chromium_path=chromium), lambda _url, _scope: None) is None

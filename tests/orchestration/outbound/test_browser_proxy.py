@@ -1,6 +1,7 @@
 """The browser's way out, spoken to without a browser."""
 
 import socket
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from ipaddress import ip_address, ip_network
@@ -42,11 +43,21 @@ def proxy(allow: Any = ("page.test",), max_bytes: int = 10**6, max_requests: int
         yield opened
 
 
-def said(opened: GuardedProxy, *parts: str) -> bytes:
-    """All that comes back, until the connection ends."""
-    host, _, port = opened.address.partition(":")
+def authorization(opened: GuardedProxy, password: str | None = None) -> str:
+    given = f"{opened.access.get('username')}:{password or opened.access.get('password')}"
+    return f"Proxy-Authorization: Basic {b64encode(given.encode()).decode()}\n"
+
+
+def said(opened: GuardedProxy, asked: str, *parts: str) -> bytes:
+    """All that comes back to one who has the password, until the connection ends."""
+    return said_as(opened, authorization(opened), asked, *parts)
+
+
+def said_as(opened: GuardedProxy, who: str, asked: str, *parts: str) -> bytes:
+    host, _, port = opened.access["server"].removeprefix("http://").partition(":")
+    line, _, rest = asked.partition("\n")
     with closing(socket.create_connection((host, int(port)), timeout=15)) as sock:
-        for part in parts:
+        for part in (f"{line}\n{who}{rest}", *parts):
             sock.sendall(part.replace("\n", "\r\n").encode())
         return b"".join(iter(lambda: sock.recv(65536), b""))
 
@@ -54,7 +65,7 @@ def said(opened: GuardedProxy, *parts: str) -> bytes:
 def test_a_request_is_sent_on_in_the_form_for_hosts(origin: Origin) -> None:
     url = origin.on("/page", Reply(body="words", headers={"Keep-Alive": "timeout=5", "Connection": "keep-alive"}))
     with proxy((LOOPBACK,)) as opened:
-        head = f"GET {url}?q=1 HTTP/1.1\nHost: x\nProxy-Connection: keep-alive\nProxy-Authorization: y\nX-A: 1\n\n"
+        head = f"GET {url}?q=1 HTTP/1.1\nHost: x\nProxy-Connection: keep-alive\nX-A: 1\n\n"
         answer = said(opened, head)
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"\r\n\r\nwords")
@@ -117,6 +128,17 @@ def test_what_may_not_be_reached_is_not(origin: Origin, asked: str, code: str) -
 def test_what_cannot_be_understood_is_not_sent_on(origin: Origin, asked: str) -> None:
     with proxy() as opened:
         assert said(opened, asked.format(port=origin.port)) == b""
+    assert origin.requests("/canary") == []
+
+
+@pytest.mark.parametrize("asked", ["GET {url} HTTP/1.1\nHost: x\n\n", "CONNECT 127.0.0.1:{port} HTTP/1.1\n\n"])
+def test_who_does_not_have_the_password_is_not_served(origin: Origin, asked: str) -> None:
+    with proxy((LOOPBACK,)) as opened, proxy((LOOPBACK,)) as another:
+        request = asked.format(url=origin.url("/canary"), port=origin.port)
+        strangers = ("", authorization(opened, "wrong"), authorization(another), "Proxy-Authorization: Basic =\n")
+        answers = [said_as(opened, who, request) for who in strangers]
+        assert {answer.partition(b"\r\n")[0] for answer in answers} == {b"HTTP/1.1 407 Proxy Authentication Required"}
+        assert opened.traffic.requests == 0
     assert origin.requests("/canary") == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from orchestration.outbound.hosts import HostPace
 from orchestration.outbound.hosts_local import LocalHosts
 from orchestration.outbound.http import GuardedHttp
-from orchestration.outbound.politeness import Manners, PoliteHttp
+from orchestration.outbound.politeness import Etiquette, Manners, PoliteBrowser, PoliteHttp
 from orchestration.outbound.robots import FRESH_S, KEPT_S, MAX_BYTES, ROBOTS_LIMITS, Robots
 from pipeline.clock import SystemClock
 from stages.contract import Awaited, Fetched, Permanent, Postponed, Scope, Transient, Visitor
@@ -27,21 +27,36 @@ def answer(url: str, body: str = "", status: int = 200, headers: Mapping[str, st
     return Fetched(url, status, headers or {}, body.encode(), len(body))
 
 
+class ShowingBrowser:
+    """Shows what a web answers."""
+
+    def __init__(self, web: FakeHttp) -> None:
+        self._web = web
+
+    def render(self, url: str, scope: Scope) -> Fetched:
+        return self._web.get(url, scope)
+
+
 class Bench:
-    """A polite client over a web of fixed answers."""
+    """A polite client and a polite browser over a web of fixed answers."""
 
     def __init__(self, robots: Fetched | Exception | None = None, **manners: Any) -> None:
         self.clock = ManualClock()
         self.web = FakeHttp({PAGE: answer(PAGE, "words"), ROBOTS: robots or answer(ROBOTS, status=404)})
         self.states = LocalHosts(self.clock)
         self.robots = Robots(self.web, self.states, "Penstock", self.clock, Random(7))
-        self.client = PoliteHttp(
-            self.web, self.robots, self.states, Manners(**{"pace": HostPace(interval_s=2), **manners})
-        )
+        etiquette = Etiquette(self.robots, self.states, Manners(**{"pace": HostPace(interval_s=2), **manners}))
+        self.client = PoliteHttp(self.web, etiquette)
+        self.browser = PoliteBrowser(ShowingBrowser(self.web), etiquette)
 
     def get(self, name: str = "a", url: str = PAGE, **visitor: Any) -> int:
-        scope = Scope(self.clock, self.clock.monotonic() + 60, visitor=Visitor(name, **visitor))
-        return self.client.get(url, scope).status
+        return self.client.get(url, self.scope(name, **visitor)).status
+
+    def render(self, name: str = "a", url: str = PAGE, **visitor: Any) -> int:
+        return self.browser.render(url, self.scope(name, **visitor)).status
+
+    def scope(self, name: str, **visitor: Any) -> Scope:
+        return Scope(self.clock, self.clock.monotonic() + 60, visitor=Visitor(name, **visitor))
 
     def asked(self, url: str = ROBOTS) -> int:
         return self.web.requested.count(url)
@@ -212,6 +227,36 @@ def test_a_visit_that_fails_is_over_all_the_same() -> None:
             bench.get(name)
 
 
+def test_a_page_is_not_rendered_where_robots_txt_does_not_allow_it_unless_the_job_is_exempt() -> None:
+    bench = Bench(answer(ROBOTS, "User-agent: *\nDisallow: /page"))
+    with pytest.raises(Permanent, match="robots_denied"):
+        bench.render()
+    assert bench.asked(PAGE) == 0
+    assert bench.render(obeys_robots=False) == 200
+
+
+def test_fetches_and_rendered_pages_take_turns_in_one_line() -> None:
+    bench = Bench()
+    assert bench.get("a") == 200
+    with pytest.raises(Awaited, match="host_busy") as caught:
+        bench.render("b")
+    assert caught.value.delay_s == pytest.approx(2)
+    bench.clock.advance(2)
+    assert bench.render("b") == 200
+    with pytest.raises(Awaited, match="host_busy"):
+        bench.get("c")
+
+
+def test_all_wait_where_a_host_asked_a_browser_for_patience() -> None:
+    bench = Bench()
+    bench.web.answers[PAGE] = answer(PAGE, status=429, headers={"retry-after": "90"})
+    assert bench.render("a") == 429
+    for come in (bench.get, bench.render):
+        with pytest.raises(Awaited, match="host_busy"):
+            come("b")
+    assert bench.asked(PAGE) == 1
+
+
 # with a real server
 
 CLOCK = SystemClock()
@@ -223,7 +268,7 @@ def polite(origin: Origin) -> Any:
     asked = GuardedHttp(user_agent="test", limits=ROBOTS_LIMITS, allow_networks=[LOOPBACK])
     robots = Robots(asked, states, "Penstock", CLOCK, Random(7))
     pages = GuardedHttp(user_agent="test", allow_networks=[LOOPBACK], may_follow=robots.welcome)
-    client = PoliteHttp(pages, robots, states, Manners(HostPace(), (LOOPBACK,)))
+    client = PoliteHttp(pages, Etiquette(robots, states, Manners(HostPace(), (LOOPBACK,))))
     return lambda path: client.get(origin.url(path), Scope(CLOCK, CLOCK.monotonic() + 20))
 
 
