@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from api.schemas import JobView
+from pipeline.deltas import NAME
 from pipeline.events import EventKind
 from pipeline.job import Lane
 
@@ -45,7 +46,30 @@ class Gap(BaseModel):
     message: str
 
 
-StreamEvent = JobEvent | Snapshot | Gap
+class SummaryDelta(BaseModel):
+    """A piece of the summary that a language model is writing for a job. Any may be missing; the result has it all."""
+
+    event: Literal["summary.delta"] = "summary.delta"
+    job_id: str
+    run: int
+    stage: str
+    attempt: int
+    """Another attempt begins again, at the offset 0."""
+    offset: int
+    """In characters (Unicode code points)."""
+    text: str
+
+    def after(self, shown: str) -> str:
+        """What is to be shown now, where that was shown before.
+
+        >>> piece = SummaryDelta(job_id="7", run=1, stage="summarize", attempt=1, offset=6, text="lift boats.")
+        >>> piece.after("Locks lower")
+        'Locks lift boats.'
+        """
+        return shown[: self.offset] + self.text
+
+
+StreamEvent = JobEvent | Snapshot | Gap | SummaryDelta
 
 
 def event_of(name: str, data: str, event_id: str | None) -> StreamEvent | None:
@@ -58,5 +82,7 @@ def event_of(name: str, data: str, event_id: str | None) -> StreamEvent | None:
     """
     if name == "snapshot":
         return Snapshot(id=event_id, job=JobView.model_validate_json(data))
+    if name == NAME:
+        return SummaryDelta.model_validate_json(data)
     kind = Gap if name == "gap" else JobEvent if name in set(EventKind) else None
     return None if kind is None else kind.model_validate_json(data).model_copy(update={"id": event_id})

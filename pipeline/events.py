@@ -11,6 +11,8 @@ job.succeeded     | the result is recorded                         |
 job.failed        | the run was given up                           | stage, code, message
 job.cancelled     | somebody asked for it                          |
 
+Beside them, and kept nowhere, goes the text that is being written: `summary.delta`, see `pipeline.deltas`.
+
 An event is announced after what it says was committed. What only a lost worker could have announced may be missing
 or come twice, but for the last event of a run: that one always comes, and once.
 """

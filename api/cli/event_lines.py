@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from api.cli.progress import STYLES
-from api.client import Gap, JobEvent, Snapshot, StreamEvent
+from api.client import Gap, JobEvent, Snapshot, StreamEvent, SummaryDelta
 from pipeline.events import LAST, EventKind
 
 STYLE_OF: dict[EventKind, str] = {LAST[state]: style for state, style in STYLES.items()}
@@ -20,6 +20,8 @@ def line(event: StreamEvent) -> Text:
             return _line("", event.event, f"{job.id}  {job.status}, {job.progress} %")
         case Gap(message=message):
             return _line("", event.event, message)
+        case SummaryDelta(text=text):
+            return _line("", event.event, f"{event.job_id}  {event.stage}  {' '.join(text.split())}")
         case JobEvent():
             at, style = f"{event.at.astimezone():%H:%M:%S}", STYLE_OF.get(event.event, "")
             return _line(at, event.event, "  ".join((event.job_id, *_facts(event))), style)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from api.cli.progress import Progress, Watched
 from api.cli.service import Address
-from api.client import AsyncPenstock
+from api.client import AsyncPenstock, SummaryDelta
 from api.schemas import JobView
 
 AT_ONCE = 20
@@ -31,8 +31,11 @@ async def _follow(address: Address, watched: Sequence[Watched]) -> dict[str, Job
 
             async def follow_one(job_id: str) -> None:
                 async with turns:
-                    async for _ in penstock.iter_events(job_id):
-                        await see(job_id)
+                    async for event in penstock.iter_events(job_id):
+                        if isinstance(event, SummaryDelta):
+                            progress.write(event)
+                        else:
+                            await see(job_id)
                     latest[job_id] = await penstock.wait(job_id)
                     progress.show(latest)
 

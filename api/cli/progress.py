@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from api.cli.report import stderr
+from api.client import SummaryDelta
 from api.schemas import JobView, StageView
 from pipeline.job import JobState, Lane, StageState
 
@@ -43,6 +45,8 @@ class Progress:
         # Without a refresh thread: every change is drawn by `show`.
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._said: dict[str, str] = {}
+        self._jobs: Mapping[str, JobView] = {}
+        self._text = ""
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -57,11 +61,23 @@ class Progress:
 
     def show(self, jobs: Mapping[str, JobView]) -> None:
         """Draw the jobs as they are now; `jobs` by id."""
+        self._jobs = jobs
         if self._live is not None:
-            self._live.update(_table(self._watched, jobs), refresh=True)
+            self._live.update(self._drawn(), refresh=True)
             return
         for line in self._news(jobs):
             self._console.print(line, soft_wrap=True)
+
+    def write(self, delta: SummaryDelta) -> None:
+        """Show a summary grow under its job, on a terminal; of several jobs only how they are is shown."""
+        if self._live is not None and len(self._watched) == 1:
+            self._text = delta.after(self._text)
+            self._live.update(self._drawn(), refresh=True)
+
+    def _drawn(self) -> RenderableType:
+        table = _table(self._watched, self._jobs)
+        is_written = bool(self._text) and any(not job.status.is_terminal for job in self._jobs.values())
+        return Group(table, Padding(Text(self._text), (1, 0, 0, 0))) if is_written else table
 
     def _news(self, jobs: Mapping[str, JobView]) -> Iterable[Text]:
         for each in self._watched:

@@ -14,7 +14,7 @@ from api.client.calls import FileOptions, JobFields, JobFilters, SubmissionField
 from api.client.errors import PenstockError
 from api.client.schedule_calls import BatchFields, ScheduleFields
 from api.schemas_batches import BatchResult, BatchView
-from api.schemas_events import Gap, JobEvent, Snapshot, StreamEvent
+from api.schemas_events import Gap, JobEvent, Snapshot, StreamEvent, SummaryDelta
 
 __all__ = [
     "AsyncPenstock",
@@ -32,4 +32,5 @@ __all__ = [
     "Snapshot",
     "StreamEvent",
     "SubmissionFields",
+    "SummaryDelta",
 ]

@@ -137,7 +137,8 @@ class Penstock(Schedules):
         """What happened to a job and what happens, until it has ended; or what happens to all jobs from now on.
 
         Connects again by itself and goes on after the last event. What the service has forgotten by then comes as a
-        `Snapshot` of the job, or as a `Gap` in the events of all.
+        `Snapshot` of the job, or as a `Gap` in the events of all. While a language model writes the summary of a job,
+        it comes in pieces (`SummaryDelta`).
         """
         return self._streamed(Feed(self._core, job_id))
 

@@ -41,7 +41,8 @@ async def of_job(
 ) -> EventStream:
     """What happened to a job and what happens, until its run has ended.
 
-    Each event has its name, its id, and JSON. What the stream has forgotten comes as one `snapshot`.
+    Each event has its name, its id, and JSON. What the stream has forgotten comes as one `snapshot`. While a language
+    model writes a summary, it comes in pieces: `summary.delta`, without ids.
     """
     seen = seen_by(last_event_id)
     await run_in_threadpool(job_of, services, tenant, job_id)

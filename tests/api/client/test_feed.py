@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from api.client import Gap, JobEvent, Snapshot
+from api.client import Gap, JobEvent, Snapshot, SummaryDelta
 from api.client.errors import JobNotFound, ServerError, UnexpectedAnswer, Unreachable, WaitTimedOut
 from pipeline.job import JobState
 from tests.support.clients import Script, stream
@@ -82,6 +82,22 @@ def test_a_snapshot_may_hold_any_character(make, api):
     first, _ = make(Script(stream(snapshot, DONE))).iter_events("7")
     assert isinstance(first, Snapshot)
     assert first.job.source_url == "https://example.org/\u2028\x85"
+
+
+def test_a_summary_is_seen_to_grow_and_begins_again_with_another_connection(make):
+    def piece(offset, text):
+        said = {"event": "summary.delta", "job_id": "7", "run": 1, "stage": "summarize", "attempt": 1}
+        return f"event: summary.delta\ndata: {json.dumps({**said, 'offset': offset, 'text': text})}\n\n".encode()
+
+    service = Script(
+        stream(QUEUED, piece(0, "Locks "), CUT_OFF), stream(piece(0, "Locks lift "), piece(11, "boats."), DONE)
+    )
+    shown = []
+    for event in make(service).iter_events("7"):
+        if isinstance(event, SummaryDelta):
+            shown.append(event.after(shown[-1] if shown else ""))
+    assert shown == ["Locks ", "Locks lift ", "Locks lift boats."]
+    assert service.asked[1].headers["last-event-id"] == "1-0"
 
 
 def test_the_events_of_all_jobs_go_on_after_the_end_of_one(make):
