@@ -123,7 +123,8 @@ class OpenAiChat:
                         raise
                     dialect = simpler
                 else:
-                    self._dialect = dialect
+                    # Others may have learned something meanwhile.
+                    self._dialect = self._dialect.shared_with(dialect)
                     return answer
 
     def _create(self, client: "OpenAI", ask: Ask, dialect: Dialect) -> _Raw:
@@ -137,15 +138,15 @@ class OpenAiChat:
             # Some servers answer whole though they were asked to stream.
             if ask.on_text is None or not answer.headers.get("content-type", "").startswith(MIME_TYPE):
                 return _Raw(answer.read(), answer.headers)
-            return _Raw(self._put_together(answer.iter_bytes(), ask.on_text, dialect), answer.headers)
+            return _Raw(self._put_together(answer.iter_bytes(), ask.on_text), answer.headers)
 
-    def _put_together(self, chunks: Iterator[bytes], on_text: OnText, dialect: Dialect) -> bytes:
+    def _put_together(self, chunks: Iterator[bytes], on_text: OnText) -> bytes:
         try:
             return Pieces(on_text).read(chunks)
         except Transient as error:
             if error.code == "llm_bad_answer":
                 # The next attempt asks for the whole, which may be readable.
-                self._dialect = replace(dialect, streams=False)
+                self._dialect = replace(self._dialect, streams=False)
             raise
 
     @contextmanager

@@ -30,6 +30,19 @@ class Dialect:
     streams: bool = True
     reports_streamed_usage: bool = True
 
+    def shared_with(self, other: "Dialect") -> "Dialect":
+        """What is left of both, where each was found to lack something.
+
+        >>> Dialect(takes_schema=False).shared_with(Dialect(limit=NEWER_LIMIT))
+        Dialect(limit='max_completion_tokens', takes_schema=False, streams=True, reports_streamed_usage=True)
+        """
+        return Dialect(
+            NEWER_LIMIT if NEWER_LIMIT in {self.limit, other.limit} else COMMON_LIMIT,
+            self.takes_schema and other.takes_schema,
+            self.streams and other.streams,
+            self.reports_streamed_usage and other.reports_streamed_usage,
+        )
+
     def is_streamed(self, ask: Ask) -> bool:
         """Whether the answer is asked for in pieces."""
         return ask.on_text is not None and self.streams

@@ -16,7 +16,7 @@ FAIL_MAX = 5
 def test_a_failing_host_is_left_alone_until_it_may_have_recovered(stack: LiveStack, origin: OrderedOrigin) -> None:
     url = origin.on("/", *[Reply(500)] * FAIL_MAX, Reply(body=ARTICLE))
     blamed = [stack.submit(url=url, pipeline="extract") for _ in range(FAIL_MAX)]
-    until(lambda: spent(stack, blamed) == FAIL_MAX, within_s=20, what="the breaker to open")
+    until(lambda: spent(stack, blamed) == FAIL_MAX, within_s=60, what="the breaker to open")
     later = [stack.submit(url=url, pipeline="extract") for _ in range(3)]
     views = stack.wait_all([*blamed, *later], within_s=60 + 10 * BREAKER_RESET_S)
 

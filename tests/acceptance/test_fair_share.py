@@ -34,7 +34,7 @@ def client_of(stack: LiveStack, tenant_id: str) -> httpx.Client:
     with closing(Wiring(Settings(data_dir=stack.data_dir))) as wiring:
         _, text = wiring.key_desk.create(tenant_id, "test", frozenset(KeyScope), None)
     bearer = {"Authorization": f"Bearer {text.get_secret_value()}"}
-    return httpx.Client(base_url=stack.client.base_url, headers=bearer, timeout=20, trust_env=False)
+    return httpx.Client(base_url=stack.client.base_url, headers=bearer, timeout=60, trust_env=False)
 
 
 def ended(client: httpx.Client, batch_url: str) -> int:

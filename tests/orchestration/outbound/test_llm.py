@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -44,6 +45,7 @@ from tests.support.openai_server import (
     refusal,
 )
 from tests.support.origin import Origin, Reply
+from tests.support.waiting import until
 
 KEY = "sk-test-0123456789"
 CLOCK = SystemClock()
@@ -326,6 +328,19 @@ def test_a_server_without_structured_answers_is_asked_without_from_then_on(serve
         text = counted(client).complete(MESSAGES, scope(), max_tokens=50, schema=SCHEMA).text
         assert text == SUMMARY
     assert [given is not None for given in formats(server, asked_before)] == [True, False, False]
+
+
+def test_what_one_call_has_learned_outlasts_another_that_began_before(server: Origin) -> None:
+    slow = replace(answer(), delay_s=1.0)
+    server.on(CHAT, slow, failure(400, "response_format is not supported"), answer())
+    asked_before, client = len(server.requests(CHAT)), chat(server)
+    with ThreadPoolExecutor() as pool:
+        plain = pool.submit(lambda: counted(client).complete(MESSAGES, scope(), max_tokens=50))
+        until(lambda: len(server.requests(CHAT)) > asked_before, within_s=10, what="the slow call")
+        counted(client).complete(MESSAGES, scope(), max_tokens=50, schema=SCHEMA)
+        plain.result()
+    counted(client).complete(MESSAGES, scope(), max_tokens=50, schema=SCHEMA)
+    assert [given is not None for given in formats(server, asked_before)] == [False, True, False, False]
 
 
 def test_a_server_that_fails_either_way_is_not_thought_to_lack_them(server: Origin) -> None:
