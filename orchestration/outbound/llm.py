@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from orchestration.outbound.guard import anywhere
 from orchestration.outbound.llm_dialect import Dialect
 from orchestration.outbound.llm_exchange import Ask, Exchange
-from orchestration.outbound.llm_stream import MIME_TYPE, OVERHEAD, Pieces
+from orchestration.outbound.llm_stream import BROKE_OFF, MIME_TYPE, OVERHEAD, Pieces
 from orchestration.outbound.network import Pace, PacedBackend, tls_context
 from orchestration.outbound.rate_headers import exhausted_for_s
 from orchestration.outbound.retrying import once_more
@@ -60,6 +60,8 @@ class LlmLimits:
 class _Raw:
     body: bytes
     headers: Mapping[str, str]
+    broke_off: str | None = None
+    """The text that came of an answer of which the rest did not."""
 
 
 class OpenAiChat:
@@ -138,16 +140,21 @@ class OpenAiChat:
             # Some servers answer whole though they were asked to stream.
             if ask.on_text is None or not answer.headers.get("content-type", "").startswith(MIME_TYPE):
                 return _Raw(answer.read(), answer.headers)
-            return _Raw(self._put_together(answer.iter_bytes(), ask.on_text), answer.headers)
+            return self._put_together(answer.iter_bytes(), answer.headers, ask.on_text)
 
-    def _put_together(self, chunks: Iterator[bytes], on_text: OnText) -> bytes:
+    def _put_together(self, chunks: Iterator[bytes], headers: Mapping[str, str], on_text: OnText) -> _Raw:
+        pieces = Pieces(on_text)
         try:
-            return Pieces(on_text).read(chunks)
-        except Transient as error:
-            if error.code == "llm_bad_answer":
+            return _Raw(pieces.read(chunks), headers)
+        except (Transient, httpcore.NetworkError, httpcore.ProtocolError) as error:
+            code = error.code if isinstance(error, Transient) else "llm_unavailable"
+            if code == "llm_bad_answer":
                 # The next attempt asks for the whole, which may be readable.
                 self._dialect = replace(self._dialect, streams=False)
-            raise
+            if code != "llm_unavailable" or not pieces.text:
+                raise
+            # What came is paid for.
+            return _Raw(b"", headers, broke_off=pieces.text)
 
     @contextmanager
     def _client(self, scope: Scope) -> Iterator["OpenAI"]:
@@ -318,16 +325,18 @@ def _names(body: bytes) -> Sequence[str]:
 
 def _exchange(ask: Ask, answer: _Raw) -> Exchange:
     """What was paid for, whatever it is."""
-    outcome, reported = _outcome(answer.body, ask.model), _reported(answer.body)
-    written = outcome.text if isinstance(outcome, Completion) else ""
+    outcome, reported = _outcome(answer, ask.model), _reported(answer.body)
+    written = outcome.text if isinstance(outcome, Completion) else answer.broke_off or ""
     usage = reported or Usage(input_tokens=ask.input_tokens, output_tokens=estimate_tokens(written))
     lowered = {name.lower(): value for name, value in answer.headers.items()}
     return Exchange(outcome, usage, is_estimated=reported is None, headers=lowered)
 
 
-def _outcome(body: bytes, asked_model: str) -> Completion | StageError:
+def _outcome(answer: _Raw, asked_model: str) -> Completion | StageError:
+    if answer.broke_off is not None:
+        return Transient("llm_unavailable", BROKE_OFF)
     try:
-        return _completion(body, asked_model)
+        return _completion(answer.body, asked_model)
     except StageError as error:
         return error
 

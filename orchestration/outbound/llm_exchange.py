@@ -53,6 +53,12 @@ class Exchange:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Of the server's answer, names in lower case."""
 
+    @property
+    def broke_off(self) -> StageError | None:
+        """Why the answer is not whole, of which a part was had and paid for."""
+        outcome = self.outcome
+        return outcome if isinstance(outcome, StageError) and outcome.code == "llm_unavailable" else None
+
     def completion(self) -> Completion:
         """The answer. Raises the `StageError` that it is instead."""
         if isinstance(self.outcome, StageError):

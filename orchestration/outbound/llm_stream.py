@@ -17,6 +17,7 @@ OVERHEAD = 8
 """How many times as large as its text a stream may be: each token comes in a chunk of its own."""
 MAX_LINE_BYTES = 1024 * 1024
 DONE = b"[DONE]"
+BROKE_OFF = "The language model's answer broke off."
 
 
 class _Delta(BaseModel):
@@ -48,6 +49,11 @@ class Pieces:
         self._model: str | None = None
         self._usage: Any = None
 
+    @property
+    def text(self) -> str:
+        """What has come so far."""
+        return "".join(self._said["content"])
+
     def read(self, chunks: Iterable[bytes]) -> bytes:
         """The answer as it would have come whole.
 
@@ -61,7 +67,7 @@ class Pieces:
                 break
             self._take(_chunk(data))
         if not is_done and self._finish_reason is None:
-            raise Transient("llm_unavailable", "The language model's answer broke off.")
+            raise Transient("llm_unavailable", BROKE_OFF)
         return self._whole()
 
     def _take(self, chunk: _Chunk) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from orchestration.streams.window import Told
 from pipeline.deltas import MAX_SHOWN_CHARS, Delta, Writing, pieces
 
-MAX_DRAFTS = 500
+MAX_DRAFTS = 2_000
 """Texts that are remembered, those that changed last."""
 
 

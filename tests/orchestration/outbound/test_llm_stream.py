@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from orchestration.outbound.llm import LlmLimits, OpenAiChat
+from orchestration.outbound.llm_breaker import GuardedEndpoint
 from orchestration.outbound.llm_desk import LlmDesk
 from orchestration.outbound.prices import Prices
 from pipeline.clock import SystemClock
 from pipeline.ids import Hold, StageKey
+from pipeline.memory import MemoryBreakers
+from pipeline.outbound_ports import Breakers
 from pipeline.spending import Caller, Spent
 from stages.contract import Cancelled, CancelToken, Completion, Message, Permanent, Scope, StageError, Transient
 from stages.contract.nouns import Usage
@@ -35,18 +38,19 @@ def server() -> Iterator[Origin]:
 class Watcher:
     """Asks, and sees what comes while it comes."""
 
-    def __init__(self, server: Origin, **limits: int) -> None:
+    def __init__(self, server: Origin, breakers: Breakers | None = None, **limits: int) -> None:
         self._server = server
         self.pieces: list[str] = []
         self.caller = Caller("default", Hold(StageKey("0198", 1, "summarize"), 1))
-        self._chat = OpenAiChat(
+        chat = OpenAiChat(
             base_url=server.url("/v1"), api_key="k", model="m", max_input_tokens=99, limits=LlmLimits(**limits)
         )
+        self._endpoint = GuardedEndpoint(chat, breakers or MemoryBreakers())
 
     def ask(self, *replies: Reply, seconds: float = 30.0, token: CancelToken | None = None) -> Completion:
         self._server.on(CHAT, *replies)
         scope = Scope(CLOCK, CLOCK.monotonic() + seconds, token or CancelToken())
-        llm = LlmDesk(self._chat, Prices()).on_behalf_of(self.caller)
+        llm = LlmDesk(self._endpoint, Prices()).on_behalf_of(self.caller)
         return llm.complete([Message("user", "A text.")], scope, max_tokens=50, on_text=self.pieces.append)
 
     def error(self, *replies: Reply, **options: Any) -> StageError:
@@ -136,6 +140,18 @@ def test_what_goes_wrong_in_a_stream_has_the_codes_it_has_elsewhere(
     error = Watcher(server, max_answer_bytes=100_000).error(reply)
     assert (type(error), error.code) == (kind, code)
     assert server.hits(CHAT) == 1
+
+
+@pytest.mark.parametrize("reply", [as_stream(HALF), replace(streamed(), cut_at=700), as_stream(HALF, '{"error": {}}')])
+def test_an_answer_that_breaks_off_is_paid_for_and_held_against_the_endpoint(server: Origin, reply: Reply) -> None:
+    breakers = MemoryBreakers()
+    watcher = Watcher(server, breakers)
+    assert watcher.error(reply).code == "llm_unavailable"
+    assert (watcher.spent.calls, watcher.spent.estimated_calls) == (1, 1)
+    assert watcher.spent.output_tokens > 0
+    assert breakers.failures.total() == 1
+    assert watcher.error(failure(500)).code == "llm_unavailable"
+    assert (watcher.spent.calls, breakers.failures.total()) == (1, 2)
 
 
 def test_a_server_without_streamed_usage_is_not_asked_for_it_again(server: Origin, watcher: Watcher) -> None:

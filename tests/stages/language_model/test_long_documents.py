@@ -16,7 +16,7 @@ from stages.language_model.tokens import estimate_tokens
 from stages.summarize import summarize
 from tests.support.llm import USAGE, FakeLlm
 from tests.support.passages import make_article
-from tests.support.tools import make_tools
+from tests.support.tools import MemoryProgress, make_tools
 
 WINDOW = 1_000
 CHAPTERS = 60
@@ -95,6 +95,27 @@ def test_the_model_is_told_what_it_reads() -> None:
     assert "consecutive parts" in asked[levels[0]]
     assert "part by part" in asked[-1]
     assert all("The keepers" in text for _, text in (llm.seen[0], llm.seen[-1]))
+
+
+def test_of_a_long_article_the_summary_is_shown_and_not_the_notes() -> None:
+    class Typing(Reader):
+        def complete(self, messages: Sequence[Message], scope: Scope, **about: Any) -> Completion:
+            completion = super().complete(messages, scope, **about)
+            if on_text := about["on_text"]:
+                on_text(completion.text[:40])
+            return completion
+
+    progress = MemoryProgress()
+    assert summarize.fan_out is not None
+    tools = make_tools(llm=Typing(words=30), progress=progress)
+    notes = [summarize.fan_out.map(part, tools) for part in summarize.fan_out.split(BOOK, tools)]
+    assert progress.shown == []
+    summary = summarize.fan_out.reduce(BOOK, notes, tools)
+    first, last = progress.shown
+    assert isinstance(summary, Summary)
+    assert last == summary.text
+    assert 0 < len(first) <= 40
+    assert last.startswith(first)
 
 
 def test_passages_begin_with_sections_and_say_where_they_stand() -> None:
