@@ -15,8 +15,9 @@ from api.errors import Forbidden, explained
 from api.keyless import is_json, is_lines
 from api.parsing import parsed
 from api.schemas import JobRequest
-from api.schemas_batches import NDJSON, BatchHeader, BatchRequest, completed
+from api.schemas_batches import NDJSON, BatchHeader, BatchRequest, SourceRequest, completed
 from orchestration.batches import Fault, Item, Receiver
+from orchestration.orders import Order, SourceOrder
 from pipeline.batches import Batch
 
 ITEMS_PER_CHUNK = 500
@@ -36,6 +37,15 @@ class Intake:
     entitled: Entitlement
     """Raises `Forbidden` for options that the caller may not give."""
     defaults: dict[str, Any] = field(default_factory=dict)
+    source: SourceRequest | None = None
+    """Where the items come from, if not with the request."""
+
+    def order(self, source: SourceRequest, tenant_id: str) -> Order:
+        """A batch of what a source lists. Raises `Forbidden`."""
+        wish = JobRequest.model_validate(self._completed({"url": source.url})).submission(tenant_id)
+        self.entitled(wish.options)
+        taken = SourceOrder(source.limit, source.since)
+        return Order((wish,), is_batch=True, batch_name=self.header.name, source=taken)
 
     async def into(self, receiver: Receiver, tenant_id: str) -> Batch:
         """Hand all items on, chunk by chunk. When that fails the batch is known to be cut off."""
@@ -91,7 +101,7 @@ async def intake_of(request: Request, query: BatchHeader) -> Intake:
 def _of_document(body: bytes, entitled: Entitlement) -> Intake:
     asked = parsed(BatchRequest, body)
     header = asked.model_copy(update={"items": []})
-    return Intake(header, _each(asked.items), entitled, asked.defaults)
+    return Intake(header, _each(asked.items or ()), entitled, asked.defaults, asked.source)
 
 
 async def _each(items: Sequence[Any]) -> AsyncIterator[Any]:

@@ -1,19 +1,20 @@
 """What goes in and out of the HTTP API about batches."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from api.criteria import States
 from api.fields import Text
-from api.schemas import ErrorView, JobRequest, PageQuery
+from api.schemas import ErrorView, JobRequest, PageQuery, Url
 from api.schemas_usage import UsageView
-from pipeline.batches import Batch, BatchState, Rejection
+from pipeline.batches import MAX_ITEMS, OPEN_STATES, Batch, BatchState, Rejection
 from pipeline.job import JobState, Lane
 from pipeline.pages import Page
 from pipeline.ports import JobFilter
+from pipeline.sources import BatchSource, SourceState
 from stages.contract import Document
 
 BATCHES = "/v1/batches"
@@ -58,12 +59,35 @@ class BatchHeader(BaseModel):
     lane: Lane = Field(default=Lane.BULK, description="Of the items that do not say theirs.")
 
 
-class BatchRequest(BatchHeader):
-    """A batch in one JSON document."""
+class SourceRequest(BaseModel):
+    """A list on the web whose entries become the items."""
 
-    items: list[Any]
+    model_config = ConfigDict(extra="forbid")
+
+    url: Url = Field(description="Of a sitemap or an index of some, a feed, an OPML file, or a text with a URL a line.")
+    limit: int = Field(default=MAX_ITEMS, ge=1, le=MAX_ITEMS, description="Items at most.")
+    since: date | None = Field(default=None, description="Leave out what is said to be older than this day.")
+
+
+class BatchRequest(BatchHeader):
+    """A batch in one JSON document. Give one of `items` and `source`."""
+
+    items: list[Any] | None = None
+    source: SourceRequest | None = None
     defaults: Annotated[dict[str, Any], AfterValidator(_fit_to_jobs)] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.items is None) == (self.source is None):
+            raise ValueError("give one of items and source")
+        return self
+
+    def completed(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """An item with what it leaves to the batch."""
+        return {"lane": self.lane, **completed(item, self.defaults)}
+
+
+SOURCE_SCHEMA: dict[str, Any] = SourceRequest.model_json_schema()
 
 BODY: dict[str, Any] = {
     "required": True,
@@ -71,9 +95,10 @@ BODY: dict[str, Any] = {
         "application/json": {
             "schema": {
                 "type": "object",
-                "required": ["items"],
+                "oneOf": [{"required": ["items"]}, {"required": ["source"]}],
                 "properties": {
                     "items": {"type": "array", "items": {"$ref": "#/components/schemas/JobRequest"}},
+                    "source": SOURCE_SCHEMA,
                     "defaults": {"type": "object", "description": "Fields of a job that items need not repeat."},
                     "lane": {"$ref": "#/components/schemas/Lane"},
                     "name": {"type": "string", "maxLength": 200},
@@ -87,6 +112,13 @@ BODY: dict[str, Any] = {
 """For OpenAPI, as the body is read by hand."""
 
 
+class ProblemView(BaseModel):
+    """What went wrong with a part of a batch."""
+
+    code: str
+    message: str
+
+
 class RejectionView(BaseModel):
     """An item that became no job."""
 
@@ -97,6 +129,27 @@ class RejectionView(BaseModel):
     @classmethod
     def of(cls, rejection: Rejection) -> Self:
         return cls(index=rejection.index, code=rejection.code, message=rejection.message)
+
+
+class SourceView(BaseModel):
+    """A sitemap, feed or the like that items come from."""
+
+    url: str
+    status: SourceState
+    job_id: str | None = Field(description="Of the job that reads it; not among those of the batch.")
+    items: int = Field(description="That came of it.")
+    problem: ProblemView | None = Field(description="Why nothing was taken of it, or not all.")
+
+    @classmethod
+    def of(cls, source: BatchSource) -> Self:
+        problem = source.problem
+        return cls(
+            url=source.url,
+            status=source.state,
+            job_id=source.job_id,
+            items=source.found,
+            problem=None if problem is None else ProblemView(code=problem.code, message=problem.message),
+        )
 
 
 class BatchSummary(BaseModel):
@@ -122,18 +175,19 @@ class BatchSummary(BaseModel):
     @property
     def is_over(self) -> bool:
         """Whether nothing more happens to it by itself, as `Batch.is_over` has it."""
-        is_open = self.status in (BatchState.RECEIVING, BatchState.CANCELLING)
-        return not is_open and all(state.is_terminal for state, jobs in self.counts.items() if jobs)
+        return self.status not in OPEN_STATES and all(state.is_terminal for state, jobs in self.counts.items() if jobs)
 
 
 class BatchView(BatchSummary):
     """A batch, and how far it has come."""
 
     rejected: list[RejectionView] = Field(description="The first hundred of the rejected items.")
+    sources: list[SourceView] = Field(default=[], description="Where its items come from, if not with the request.")
 
     @classmethod
     def of(cls, batch: Batch, now: datetime) -> Self:
-        return cls(**_common(batch, now), rejected=[RejectionView.of(each) for each in batch.rejections])
+        rejected, sources = map(RejectionView.of, batch.rejections), map(SourceView.of, batch.sources)
+        return cls(**_common(batch, now), rejected=list(rejected), sources=list(sources))
 
 
 class BatchResult(BaseModel):

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from api.fields import Line, Moment
 from api.schemas import JobRequest, PageQuery
-from api.schemas_batches import BatchRequest, Name, completed
-from orchestration.orders import Order
+from api.schemas_batches import BatchRequest, Name
+from orchestration.orders import Order, SourceOrder
 from orchestration.submit import Submission
 from pipeline.pages import Page
 from pipeline.schedules import (
@@ -67,7 +67,7 @@ class ScheduledJob(JobRequest):
 class ScheduledBatch(BatchRequest):
     """A batch to be submitted again and again."""
 
-    items: list[Any] = Field(min_length=1, max_length=MAX_ITEMS)
+    items: list[Any] | None = Field(default=None, min_length=1, max_length=MAX_ITEMS)
 
     @model_validator(mode="after")
     def _all_fit(self) -> Self:
@@ -76,7 +76,13 @@ class ScheduledBatch(BatchRequest):
 
     def submissions(self, tenant_id: str) -> tuple[Submission, ...]:
         """The items with what they leave to the batch. Raises `ValueError`."""
-        return tuple(self._item(index, item).submission(tenant_id) for index, item in enumerate(self.items))
+        items = [{"url": self.source.url}] if self.source is not None else self.items or []
+        return tuple(self._item(index, item).submission(tenant_id) for index, item in enumerate(items))
+
+    def order(self, tenant_id: str) -> Order:
+        """What is to be submitted, in the words of the layer below."""
+        source = None if self.source is None else SourceOrder(self.source.limit, self.source.since)
+        return Order(self.submissions(tenant_id), is_batch=True, batch_name=self.name, source=source)
 
     def _item(self, index: int, item: Any) -> ScheduledJob:
         from api.errors import explained  # with FastAPI, which clients do without
@@ -84,7 +90,7 @@ class ScheduledBatch(BatchRequest):
         if not isinstance(item, dict):
             raise ValueError(f"items.{index} has to be an object")
         try:
-            return ScheduledJob.model_validate({"lane": self.lane, **completed(item, self.defaults)})
+            return ScheduledJob.model_validate(self.completed(item))
         except ValidationError as error:
             raise ValueError(f"items.{index}: {explained(error)}") from None
 
@@ -114,7 +120,7 @@ class ScheduleFields(BaseModel):
     def order(self, tenant_id: str) -> Order | None:
         """What is to be submitted, in the words of the layer below."""
         if self.batch is not None:
-            return Order(self.batch.submissions(tenant_id), is_batch=True, batch_name=self.batch.name)
+            return self.batch.order(tenant_id)
         return None if self.job is None else Order((self.job.submission(tenant_id),))
 
 

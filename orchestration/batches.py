@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from orchestration.orders import Order
 from orchestration.submit import Desk, Submission, erase_objects
 from pipeline import events
 from pipeline.batches import (
@@ -33,6 +34,7 @@ from pipeline.events import Announcer
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import uuid7
 from pipeline.job import NewJob
+from pipeline.sources import SourcePlan
 from stages.contract import Clock
 
 CANCELS_PER_TURN = 200
@@ -68,15 +70,29 @@ class BatchDesk:
 
         Raises `BatchReceiving` while another request sends it, `IdempotencyKeyReused`, or `MachineryFailed`.
         """
-        now = self.jobs.clock.now()
-        new = NewBatch(str(uuid7(now, self.jobs.random)), tenant_id, name, now)
-        try:
-            return Receiver(self, self.records.open_batch(new, key), key)
-        except AlreadyAnswered as earlier:
-            batch = self.read(tenant_id, earlier.job_id)
-        if batch.state(now) is BatchState.RECEIVING:
+        batch, is_new = self._opened(tenant_id, name, None, key)
+        if not is_new and batch.state(self.jobs.clock.now()) is BatchState.RECEIVING:
             raise BatchReceiving(batch.id)
         return Receiver(self, batch, key)
+
+    def expand(self, order: Order, key: IdempotencyKey | None = None) -> tuple[Batch, bool]:
+        """Begin a batch of what a source lists, or find that of the key.
+
+        Returns the batch, and whether it is new. Raises `Refused`, `IdempotencyKeyReused` or `MachineryFailed`.
+        """
+        (pattern,) = order.items
+        self.jobs.new(pattern)
+        return self._opened(pattern.tenant_id, order.batch_name, order.plan, key)
+
+    def _opened(
+        self, tenant_id: str, name: str | None, plan: SourcePlan | None, key: IdempotencyKey | None
+    ) -> tuple[Batch, bool]:
+        now = self.jobs.clock.now()
+        new = NewBatch(str(uuid7(now, self.jobs.random)), tenant_id, name, now, plan)
+        try:
+            return self.records.open_batch(new, key), True
+        except AlreadyAnswered as earlier:
+            return self.read(tenant_id, earlier.job_id), False
 
     def read(self, tenant_id: str, batch_id: str) -> Batch:
         """A batch. Raises `BatchNotFound`."""

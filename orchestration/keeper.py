@@ -43,7 +43,7 @@ class Kept:
     fired: int = 0
     """Firings of schedules."""
     batched: int = 0
-    """Jobs of batches that were cancelled."""
+    """Jobs of batches that were cancelled, and sources of batches that were read or taken."""
     acted: int = 0
     """Jobs that had their turn in a bulk action."""
     retired: int = 0

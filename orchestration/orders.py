@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from orchestration.submit import Submission
 from pipeline.job import Lane
+from pipeline.sources import SourcePlan
 from pipeline.terms import Schedule
 from stages.contract import Options
 
@@ -17,17 +19,41 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class SourceOrder:
+    """How much is to be taken of a source."""
+
+    limit: int
+    since: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """One job, or the items of a batch."""
+    """One job, or the items of a batch; of one that is made of a source, what each entry becomes."""
 
     items: tuple[Submission, ...]
     is_batch: bool = False
     batch_name: str | None = None
+    source: SourceOrder | None = None
 
     def document(self) -> Document:
         """To be kept and shown."""
         items = [_document(item) for item in self.items]
-        return {"batch": {"name": self.batch_name, "items": items}} if self.is_batch else {"job": items[0]}
+        if not self.is_batch:
+            return {"job": items[0]}
+        if self.source is None:
+            return {"batch": {"name": self.batch_name, "items": items}}
+        url, defaults = items[0]["url"], {name: value for name, value in items[0].items() if name != "url"}
+        since = self.source.since and self.source.since.isoformat()
+        source = {"url": url, "limit": self.source.limit, "since": since}
+        return {"batch": {"name": self.batch_name, "source": source, "defaults": defaults}}
+
+    @property
+    def plan(self) -> SourcePlan | None:
+        """What a batch is to be made of, unless it has its items."""
+        if self.source is None:
+            return None
+        (pattern,) = self.items
+        return SourcePlan(pattern.url or "", self.source.limit, self.source.since, _document(pattern))
 
 
 def order_from(document: Mapping[str, Any], tenant_id: str) -> Order:
@@ -35,6 +61,11 @@ def order_from(document: Mapping[str, Any], tenant_id: str) -> Order:
     if "job" in document:
         return Order((_submission(document["job"], tenant_id),))
     batch = document["batch"]
+    if "source" in batch:
+        url, limit, since = (batch["source"][name] for name in ("url", "limit", "since"))
+        pattern = _submission({"url": url, **batch["defaults"]}, tenant_id)
+        source = SourceOrder(limit, since and date.fromisoformat(since))
+        return Order((pattern,), is_batch=True, batch_name=batch["name"], source=source)
     items = tuple(_submission(item, tenant_id) for item in batch["items"])
     return Order(items, is_batch=True, batch_name=batch["name"])
 
@@ -54,6 +85,8 @@ def _document(item: Submission) -> Document:
         "tags": list(item.tags),
         "metadata": dict(item.metadata),
         "delay_s": item.schedule.delay_s,
+        "not_before": _moment(item.schedule.not_before),
+        "expires_at": _moment(item.schedule.expires_at),
         "max_attempts": item.max_attempts,
     }
     return {name: value for name, value in given.items() if value not in (None, [], {})}
@@ -74,6 +107,18 @@ def _submission(document: Mapping[str, Any], tenant_id: str) -> Submission:
         tenant_id=tenant_id,
         tags=tuple(document.get("tags", ())),
         metadata=document.get("metadata", {}),
-        schedule=Schedule(delay_s=document.get("delay_s")),
+        schedule=Schedule(
+            not_before=_moment_from(document.get("not_before")),
+            delay_s=document.get("delay_s"),
+            expires_at=_moment_from(document.get("expires_at")),
+        ),
         max_attempts=document.get("max_attempts"),
     )
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _moment_from(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

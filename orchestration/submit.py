@@ -79,13 +79,20 @@ class Desk:
         when it could not be recorded, `QuotaExceeded`; if the request's key was used before, `AlreadyAnswered` or
         `IdempotencyKeyReused`.
         """
+        job = self.new(submission)
+        self.begin(job, is_held=not self._accept(job, key))
+        return job
+
+    def new(self, submission: Submission) -> NewJob:
+        """A job of this moment, as it will be recorded. Raises as `prepare`."""
         now = self.clock.now()
-        job = self.prepare(submission, str(uuid7(now, self.random)), now)
-        is_held = not self._accept(job, key)
+        return self.prepare(submission, str(uuid7(now, self.random)), now)
+
+    def begin(self, job: NewJob, *, is_held: bool) -> None:
+        """Publish a job that was just recorded, unless it is held back, and tell of it."""
         # Where the broker is away nobody could hear it.
         if is_held or self._is_published(job):
             self.announcer.announce(events.queued(job))
-        return job
 
     def done_before(self, submission: Submission, max_age_s: float) -> Job | None:
         """The latest job that has done the same, if it succeeded no longer ago than that. Raises `Refused`.

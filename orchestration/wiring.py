@@ -14,6 +14,7 @@ from orchestration.budget_watch import BudgetWatch
 from orchestration.budgets import BudgetDesk
 from orchestration.bulk import BulkDesk, BulkWork
 from orchestration.celery_app import ANSWERING, Patience, create_app
+from orchestration.expansion import SourceWork
 from orchestration.gate import Gate
 from orchestration.keeper import Keeper
 from orchestration.keys import KeyDesk, KeyRing
@@ -209,12 +210,16 @@ class Wiring(OutboundWiring):
             lease_s=self.settings.lease_s,
             relaunch_after_s=self.settings.relaunch_after_s,
             fire=ScheduleWork(self.records, self.desk).turn,
-            batch=BatchWork(self.records, self.announcer, self.clock).turn,
+            batch=self._about_batches(),
             act=BulkWork(self.records, self.app, self.clock, self.reruns).turn,
             retire=self._retiring(),
             budget=BudgetWatch(self.records, self.settings.llm_limits).turn,
             announce=Completion(self.records, self.announcer, self.clock).turn,
         )
+
+    def _about_batches(self) -> Callable[[], int]:
+        cancelling, sources = BatchWork(self.records, self.announcer, self.clock), SourceWork(self.records, self.desk)
+        return lambda: cancelling.turn() + sources.turn()
 
     def launcher(self) -> Launcher:
         """For the process that keeps house, beside its keeper."""

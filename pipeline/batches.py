@@ -4,6 +4,8 @@ receiving → running → finished
     │          ▲   └→ cancelling → cancelled
     └→ incomplete        the request was cut off; the same one with the same key goes on where it was
 
+expanding → running      its items come of a source, such as a sitemap (`pipeline.sources`)
+
 A batch holds its jobs back: the first stage of each waits until the keeper admits it in its turn (`pipeline.shares`).
 One that is to start later is held until it is due.
 """
@@ -20,6 +22,7 @@ from pipeline.errors import QuotaExceeded, TooManyBytes, TooManyJobs
 from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, JobState, NewJob
 from pipeline.pages import Page
+from pipeline.sources import BatchSource, SourcePlan, SourceRecords, Taken
 from pipeline.spending import NOTHING, Spent
 from pipeline.tenants import UNLIMITED, Allowance
 
@@ -37,12 +40,18 @@ class BatchState(StrEnum):
     """How far a batch has come."""
 
     RECEIVING = "receiving"
+    EXPANDING = "expanding"
+    """Its sources are being read. What has come of them runs."""
     INCOMPLETE = "incomplete"
     """The request was cut off. What had come of it runs."""
     RUNNING = "running"
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
     FINISHED = "finished"
+
+
+OPEN_STATES = (BatchState.RECEIVING, BatchState.EXPANDING, BatchState.CANCELLING)
+"""Those in which something happens to a batch without jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,8 @@ class NewBatch:
     tenant_id: str
     name: str | None
     created_at: datetime
+    plan: SourcePlan | None = None
+    """Where its items come from, if not with the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +140,9 @@ class Batch:
     counts: Mapping[JobState, int]
     spent: Spent = NOTHING
     """On language models by those of its jobs that are kept still."""
+    plan: SourcePlan | None = None
+    sources: tuple[BatchSource, ...] = ()
+    """In order; empty in listings."""
 
     @property
     def accepted(self) -> int:
@@ -151,13 +165,15 @@ class Batch:
         if self.cancelled_at is not None and not self.unended:
             return BatchState.CANCELLED
         if self.sealed_at is None and self.cancelled_at is None:
+            if self.plan is not None:
+                return BatchState.EXPANDING
             is_heard = self.heard_at is not None and now - self.heard_at < SILENCE
             return BatchState.RECEIVING if is_heard else BatchState.INCOMPLETE
         return BatchState.RUNNING if self.unended else BatchState.FINISHED
 
     def is_over(self, now: datetime) -> bool:
         """Whether nothing more happens to it by itself."""
-        return not self.unended and self.state(now) not in (BatchState.RECEIVING, BatchState.CANCELLING)
+        return not self.unended and self.state(now) not in OPEN_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +193,14 @@ def digest_of(before: str, item: bytes) -> str:
     return sha256(before.encode() + item).hexdigest()
 
 
-class BatchRecords(BulkRecords, Protocol):
+class BatchRecords(BulkRecords, SourceRecords, Protocol):
     """The records, with what they keep of batches."""
 
     def open_batch(self, new: NewBatch, key: IdempotencyKey | None = None) -> Batch:
-        """Record a batch without items, and its key; raises what `check_key` raises, with `NO_RUN` for the run."""
+        """Record a batch without items, its first source if it has a plan, and its key.
+
+        Raises what `check_key` raises, with `NO_RUN` for the run.
+        """
 
     def accept_many(self, batch: Batch, chunk: Chunk, allowed: Allowance = UNLIMITED) -> Sequence[str]:
         """Record the next items of a batch in one transaction. The first stage of each job waits to be admitted.
@@ -190,6 +209,13 @@ class BatchRecords(BulkRecords, Protocol):
 
         When a job is due counts from the chunk's moment, on the record's own clock.
         Raises `BatchReceiving` unless exactly the items before them were received, by whomever, and `BatchCancelled`.
+        """
+
+    def take_entries(self, batch: Batch, taken: Taken, chunk: Chunk | None, allowed: Allowance = UNLIMITED) -> None:
+        """Record a step in taking a source, with the items and the sources that it gives, in one transaction.
+
+        The batch is sealed when it is full or none of its sources is open; those that are still open are left out
+        then. Raises as `accept_many`, and `BatchReceiving` when the source was not taken exactly so far.
         """
 
     def cut_off(self, batch: Batch) -> None:
@@ -214,7 +240,7 @@ class BatchRecords(BulkRecords, Protocol):
         """Cancel jobs that were not admitted yet, in one transaction; returns them without their stages."""
 
     def unended_of(self, work: CancellingBatch, *, limit: int) -> Sequence[str]:
-        """Ids of jobs that have not ended."""
+        """Ids of jobs that have not ended, those that read its sources included."""
 
     def end_cancelling(self, batch_id: str) -> None:
         """Say that nothing is left to cancel."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 from pipeline.batches import (
@@ -24,6 +24,7 @@ from pipeline.memory_jobs import KeptJob, new_job, new_stage
 from pipeline.memory_runs import MemoryRuns
 from pipeline.memory_webhooks import MemoryWebhooks
 from pipeline.pages import Page, newest
+from pipeline.sources import OPEN, BatchSource, SourceState
 from pipeline.spending import total
 from pipeline.tenants import UNLIMITED, Allowance
 from stages.contract import Clock
@@ -41,7 +42,11 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
         with self._lock:
             self._use_key(key, new.id, NO_RUN, new.created_at)
             self._batches[new.id] = Batch(
-                **asdict(new),
+                id=new.id,
+                tenant_id=new.tenant_id,
+                name=new.name,
+                created_at=new.created_at,
+                plan=new.plan,
                 received=0,
                 rejected=0,
                 rejections=(),
@@ -51,18 +56,15 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
                 cancelled_at=None,
                 is_cancelling=False,
                 counts={},
+                sources=() if new.plan is None else (BatchSource(0, new.plan.url, 0),),
             )
             return self._batches[new.id]
 
     def accept_many(self, batch: Batch, chunk: Chunk, allowed: Allowance = UNLIMITED) -> Sequence[str]:
         """Record the next items of a batch."""
         with self._lock:
-            known = self._batches.get(batch.id)
-            if known is None:
-                raise BatchNotFound(batch.id)
-            if known.cancelled_at is not None:
-                raise BatchCancelled(batch.id)
-            if known.sealed_at is not None or known.received != chunk.first:
+            known = self._require_open(batch)
+            if known.received != chunk.first:
                 raise BatchReceiving(batch.id)
             unended, bytes_today = self._unended_jobs(batch.tenant_id), self._bytes_today(batch.tenant_id, chunk.at)
             kept = within(chunk, allowed, unended=unended, bytes_today=bytes_today)
@@ -72,6 +74,16 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
             self._batches[batch.id] = _with_chunk(known, kept)
             known_ids = {job.id for job in kept.jobs}
             return [job.id for job in chunk.jobs if job.id not in known_ids]
+
+    def _require_open(self, batch: Batch) -> Batch:
+        known = self._batches.get(batch.id)
+        if known is None:
+            raise BatchNotFound(batch.id)
+        if known.cancelled_at is not None:
+            raise BatchCancelled(batch.id)
+        if known.sealed_at is not None:
+            raise BatchReceiving(batch.id)
+        return known
 
     def cut_off(self, batch: Batch) -> None:
         """Say that no more items come now."""
@@ -89,7 +101,7 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
         """Batches, newest first, without their rejections."""
         with self._lock:
             of_tenant = [self._counted(batch) for batch in self._batches.values() if batch.tenant_id == tenant_id]
-        return newest((replace(each, rejections=()) for each in of_tenant), before=before, limit=limit)
+        return newest((replace(each, rejections=(), sources=()) for each in of_tenant), before=before, limit=limit)
 
     def batch_results(self, tenant_id: str, batch_id: str, *, after: str | None, limit: int) -> Sequence[Job]:
         """Ended jobs of a batch, by id."""
@@ -105,7 +117,8 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
             if known is None:
                 raise BatchNotFound(batch_id)
             if known.unended or known.sealed_at is None:
-                self._change(known.id, cancelled_at=known.cancelled_at or at, is_cancelling=True)
+                sources = left_out(known.sources)
+                self._change(known.id, cancelled_at=known.cancelled_at or at, is_cancelling=True, sources=sources)
             return self._counted(self._batches[known.id])
 
     def cancel_held(self, batch_id: str, at: datetime, *, limit: int) -> Sequence[Job]:
@@ -121,7 +134,10 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
     def unended_of(self, work: CancellingBatch, *, limit: int) -> Sequence[str]:
         """Ids of jobs that have not ended."""
         with self._lock:
-            return [kept.job.id for kept in self._of_batch(work.id) if not kept.job.state.is_terminal][:limit]
+            readers = {source.job_id for source in self._batches[work.id].sources}
+            of_sources = [kept for job_id, kept in self._kept.items() if job_id in readers]
+            found = [*of_sources, *self._of_batch(work.id)]
+            return [kept.job.id for kept in found if not kept.job.state.is_terminal][:limit]
 
     def end_cancelling(self, batch_id: str) -> None:
         """Say that nothing is left to cancel."""
@@ -137,7 +153,8 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
     def forget_batches(self, *, before: datetime) -> int:
         """Erase old batches."""
         with self._lock:
-            old = [batch.id for batch in self._batches.values() if batch.created_at < before]
+            kept = [batch for batch in self._batches.values() if batch.created_at < before]
+            old = [each.id for each in kept if each.plan is None or each.sealed_at or each.cancelled_at]
             empty = [batch_id for batch_id in old if not self._of_batch(batch_id)]
             for batch_id in empty:
                 del self._batches[batch_id]
@@ -160,6 +177,11 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
 
     def _change(self, batch_id: str, **changes: object) -> None:
         self._batches[batch_id] = replace(self._batches[batch_id], **changes)  # type: ignore[arg-type]
+
+
+def left_out(sources: Sequence[BatchSource]) -> tuple[BatchSource, ...]:
+    """The sources where none is read any more."""
+    return tuple(replace(each, state=SourceState.LEFT_OUT) if each.state in OPEN else each for each in sources)
 
 
 def _with_chunk(batch: Batch, chunk: Chunk) -> Batch:

@@ -9,7 +9,6 @@ from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, Hold, StageKey
 from pipeline.job import FIRST_RUN, MAX_RERUNS, Job, JobError, JobState, NewJob, StageState
 from pipeline.memory_api_keys import MemoryApiKeys
-from pipeline.memory_batches import MemoryBatches
 from pipeline.memory_cached_pages import MemoryCachedPages
 from pipeline.memory_jobs import KeptJob, KeptStage, new_job, new_stage
 from pipeline.memory_keeping import MemoryKeeping
@@ -18,16 +17,18 @@ from pipeline.memory_parts import give_back, go_on, producer_of, split
 from pipeline.memory_queues import MemoryQueues
 from pipeline.memory_retention import MemoryRetention
 from pipeline.memory_schedules import MemorySchedules
+from pipeline.memory_sources import MemorySources
 from pipeline.ports import Finished, Renewal
 from pipeline.runs import NewRun
 from pipeline.schedules import Firing, JobSchedule, Submitted
+from pipeline.sources import SourceKey
 from pipeline.tenants import UNLIMITED, Allowance
 from pipeline.verdicts import why_refused
 from pipeline.work import Division, Grant, Refusal, Refused
 
 
 class MemoryRecords(
-    MemoryBatches,
+    MemorySources,
     MemorySchedules,
     MemoryKeeping,
     MemoryRetention,
@@ -210,6 +211,15 @@ class MemoryRecords(
             except REFUSALS as error:
                 self._refuse(item, BulkFailure(item.job_id, error.code, str(error)))
                 return None
+
+    def start_source(self, key: SourceKey, job: NewJob, allowed: Allowance = UNLIMITED) -> bool | None:
+        """Accept the job that reads a source."""
+        with self._lock:
+            if not self._is_waiting(key):
+                return None
+            is_launched = self.accept(job, None, allowed)
+            self._begin(key, job.id)
+            return is_launched
 
     def fire(
         self,

@@ -54,7 +54,7 @@ _MARKUP = re.compile(
     rb"\s*(?:<!--|<\?xml|<(?:!doctype\s+html|html|head|body|title|meta|script|style|article|div|table|h1|p|br|a|b)[\s>/])",
     re.IGNORECASE,
 )
-_PROLOG = rb"\s*+(?:<\?[^>]*+>\s*+|<!--(?:[^-]|-(?!->))*+-->\s*+|<!doctype[^>]*+>\s*+)*+"
+_PROLOG = rb"\s*+(?:<\?[^>]*+>\s*+|<!--(?:[^-]|-(?!->))*+-->\s*+|<!doctype[^\[>]*+(?:\[[^\]]*+\]\s*+)?>\s*+)*+"
 _XML_LIST = re.compile(_PROLOG + rb"<(?:\w+:)?(rss|feed|rdf|urlset|sitemapindex|opml)[\s>]", re.IGNORECASE)
 _KIND_OF_ROOT: dict[bytes, PageKind] = {b"urlset": "sitemap", b"sitemapindex": "sitemap", b"opml": "opml"}
 _XHTML = re.compile(_PROLOG + rb"<html[\s>]", re.IGNORECASE)

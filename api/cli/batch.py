@@ -1,5 +1,6 @@
 """The commands of `penstock batch`."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -33,7 +34,17 @@ Wait = Annotated[bool, typer.Option("--wait", help="Show progress until all jobs
 
 @batch.command()
 def submit(  # noqa: PLR0917  # typer reads them as options
-    source: Annotated[str, typer.Argument(metavar="FILE", help="A URL or a JSON object a line; - for standard input.")],
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="A URL or a JSON object a line; - for standard input.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="URL", help="Of a sitemap, feed or OPML that names the items, instead.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="With --source: items at most.")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="With --source: leave out what is older than that."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="For people; it need not be unique.")] = None,
     pipeline: Annotated[str | None, typer.Option(help="A named pipeline.")] = None,
     stages: Annotated[str | None, typer.Option(help="An order of stages, separated by commas.")] = None,
@@ -54,11 +65,12 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     api_url: ApiUrl = None,
 ) -> None:
     """Submit a batch and print its id. Options are for the items that do not say theirs."""
-    from api.cli.batches import Order, submit_batch
+    from api.cli.batches import Order, SourceWish, submit_batch
     from api.cli.terms import Terms
 
     order = Order(
-        source=source,
+        file=file,
+        source=None if source is None else SourceWish(source, limit, None if since is None else since.date()),
         name=name,
         pipeline=pipeline,
         stages=tuple(stages.split(",")) if stages else None,

@@ -3,22 +3,26 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import islice
+from typing import cast
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from api.cli.batch_input import Line, read_lines
+from api.cli.batch_input import STDIN, Line, read_lines
 from api.cli.output import print_documents
 from api.cli.report import complain, note, stderr
 from api.cli.service import Address, with_address
 from api.cli.tables import moment, print_table
-from api.cli.terms import Terms
+from api.cli.terms import Terms, refuse
 from api.client import BatchResult, BatchView, JobFields, Penstock
+from api.client.calls import JobOptions
 from api.schemas import MAX_PAGE
 from api.schemas_batches import BatchSummary
 from pipeline.job import JobState, Lane
+from pipeline.sources import SourceState
 from stages.contract import Document, Processing
 
 POLL_S = 1.0
@@ -26,10 +30,20 @@ HEADINGS = ("batch", "status", "done", "accepted", "failed", "created at", "name
 
 
 @dataclass(frozen=True, slots=True)
+class SourceWish:
+    """A list on the web whose entries are to be the items."""
+
+    url: str
+    limit: int | None
+    since: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What the command line asks for."""
 
-    source: str
+    file: str | None
+    source: SourceWish | None
     name: str | None
     pipeline: str | None
     stages: tuple[str, ...] | None
@@ -52,7 +66,11 @@ class Order:
 
 def submit_batch(api_url: str | None, order: Order, *, wait: bool, as_json: bool) -> int:
     """Submit it and print its id, or what became of it. Returns the exit status: 1 if an item was rejected."""
-    lines = read_lines(order.source, order.defaults())
+    if (order.file is None) == (order.source is None):
+        raise refuse("give a FILE with the items, or --source URL")
+    if order.source is not None:
+        return _submit_source(api_url, order, order.source, wait=wait, as_json=as_json)
+    lines = read_lines(order.file or STDIN, order.defaults())
 
     def run(address: Address) -> int:
         with Penstock(**address) as penstock:
@@ -63,6 +81,29 @@ def submit_batch(api_url: str | None, order: Order, *, wait: bool, as_json: bool
                 return max(_followed(penstock, batch.id, as_json=as_json), int(batch.rejected_total > 0))
         print(batch.model_dump_json() if as_json else batch.id)
         return int(batch.rejected_total > 0)
+
+    return with_address(api_url, run)
+
+
+def _submit_source(api_url: str | None, order: Order, source: SourceWish, *, wait: bool, as_json: bool) -> int:
+    options = cast("JobOptions", order.defaults())
+    if order.lane is not None:
+        options["lane"] = order.lane
+
+    def run(address: Address) -> int:
+        with Penstock(**address) as penstock:
+            batch = penstock.submit_source(
+                source.url,
+                limit=source.limit,
+                since=source.since,
+                name=order.name,
+                idempotency_key=order.key,
+                **options,
+            )
+            if wait:
+                return _followed(penstock, batch.id, as_json=as_json)
+        print(batch.model_dump_json() if as_json else batch.id)
+        return 0
 
     return with_address(api_url, run)
 
@@ -125,7 +166,8 @@ def _followed(penstock: Penstock, batch_id: str, *, as_json: bool) -> int:
     """Show progress until nothing more happens; returns the exit status."""
     batch = _watched(penstock, batch_id, time.sleep)
     _print_batch(batch, as_json=as_json)
-    return 0 if batch.counts[JobState.SUCCEEDED] == batch.accepted else 1
+    has_failed_source = any(source.status is SourceState.FAILED for source in batch.sources)
+    return int(has_failed_source or batch.counts[JobState.SUCCEEDED] != batch.accepted)
 
 
 def _watched(penstock: Penstock, batch_id: str, sleep: Callable[[float], None]) -> BatchView:
@@ -162,6 +204,11 @@ def _print_batch(batch: BatchView, *, as_json: bool) -> None:
     console = Console(highlight=False)
     for name, fact in facts.items():
         console.print(Text(f"{name:<9} {fact}"), soft_wrap=True)
+    for source in batch.sources:
+        problem = f": {source.problem.message} ({source.problem.code})" if source.problem else ""
+        console.print(
+            Text(f"{'source':<9} {source.url} {source.status}, {source.items} items{problem}"), soft_wrap=True
+        )
     for each in batch.rejected:
         console.print(Text(f"{'':<9} item {each.index}: {each.message} ({each.code})"), soft_wrap=True)
 

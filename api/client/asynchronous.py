@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying
 
 from api.client import calls, waiting
 from api.client.asynchronous_schedules import AsyncSchedules
-from api.client.calls import Call, FileOptions, JobFields, JobFilters, SubmissionFields
+from api.client.calls import Call, FileOptions, JobFields, JobFilters, JobOptions, SubmissionFields
 from api.client.core import DEFAULT_URL, NO_STREAM, PASSING, RETRY_WITHIN_S, TIMEOUT_S, Core, Trial, translated
 from api.client.errors import PenstockError
 from api.client.feed import Feed
@@ -164,6 +164,24 @@ class AsyncPenstock(AsyncSchedules):
     ) -> BatchView:
         """See `Penstock.submit_batch`."""
         return await self._call(calls.submit_batch(items, name, lane, idempotency_key or self._core.new_key()))
+
+    async def submit_source(
+        self,
+        url: str,
+        *,
+        limit: int | None = None,
+        since: date | None = None,
+        name: str | None = None,
+        idempotency_key: str | None = None,
+        **defaults: Unpack[JobOptions],
+    ) -> BatchView:
+        """Submit a batch of what a sitemap, a feed, an OPML file or a list of URLs names, which is read afterwards.
+
+        `limit` items at most, none that is said to be older than `since`, each with these options; sent again as
+        `submit_batch`. `sources` says what came of the list, and of those that it names.
+        """
+        source = calls.source_fields(url, limit, since)
+        return await self._call(calls.submit_source(source, defaults, name, idempotency_key or self._core.new_key()))
 
     async def batch(self, batch_id: str) -> BatchView:
         """See `Penstock.batch`."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
-from typing import Any, BinaryIO, Generic, TypedDict, TypeVar
+from typing import Any, BinaryIO, Generic, Required, TypedDict, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -89,6 +89,24 @@ class FileOptions(JobOptions, total=False):
     """How the job of a file is to be done."""
 
     dedupe: Dedupe
+
+
+class SourceFields(TypedDict, total=False):
+    """Where the items of a batch come from."""
+
+    url: Required[str]
+    limit: int
+    since: date
+
+
+def source_fields(url: str, limit: int | None, since: date | None) -> SourceFields:
+    """What is given of a source."""
+    fields: SourceFields = {"url": url}
+    if limit is not None:
+        fields["limit"] = limit
+    if since is not None:
+        fields["since"] = since
+    return fields
 
 
 class JobFilters(TypedDict, total=False):
@@ -198,6 +216,12 @@ def submit_batch(items: Iterable[JobFields], name: str | None, lane: Lane | str 
     return Call("POST", BATCHES, answered(BatchView), params=params, lines=Lines(map(plain, items)), key=key)
 
 
+def submit_source(source: SourceFields, defaults: JobOptions, name: str | None, key: str) -> Call[BatchView]:
+    """Submit a batch of what a source lists."""
+    body = {"source": plain(source), "defaults": plain(defaults), **_given({"name": name})}
+    return Call("POST", BATCHES, answered(BatchView), body=body, key=key)
+
+
 def batch(batch_id: str) -> Call[BatchView]:
     """Read a batch."""
     return Call("GET", batch_url(quoted(batch_id)), answered(BatchView))
@@ -260,7 +284,7 @@ def plain(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain_value(value: Any) -> Any:
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
         return plain(value)

@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 
 from api import batch_events, batch_results
 from api.auth import MAY_READ, MAY_SUBMIT
-from api.batch_items import intake_of
+from api.batch_items import Intake, intake_of
 from api.dependencies import Events, Services, Tenant
 from api.errors import NotAcceptable
 from api.idempotency import Repeatable
@@ -21,8 +21,10 @@ from api.schemas_batches import BODY, NDJSON, ZIP, BatchHeader, BatchJobQuery, B
 from api.schemas_bulk import BulkActionView, bulk_url
 from api.security_headers import DOWNLOAD_HEADERS
 from api.streaming import EventStream
+from orchestration.wiring import Wiring
 from pipeline.batches import Batch
 from pipeline.bulk import BulkVerb
+from pipeline.idempotency import IdempotencyKey
 from pipeline.job import JobState
 from pipeline.ports import JobFilter
 
@@ -53,21 +55,31 @@ async def submit(
 ) -> Response | BatchView:
     """Accept many jobs, as JSON or as a line of JSON each. Items that cannot become jobs are told by their index.
 
+    Or make them of the entries of a sitemap, a feed or an OPML file, which is read after the answer.
+
     Items are kept as they come, 500 in one transaction. A request that was cut off goes on where it was when it is
     sent again with the same `Idempotency-Key`.
     """
     intake = await intake_of(request, query)
     key = repeatable.unchecked(intake.header)
-    receiver = await run_in_threadpool(services.batches.open, tenant, intake.header.name, key)
     try:
-        batch = await intake.into(receiver, tenant)
+        batch, is_replay = await _submitted(intake, services, tenant, key)
     except ClientDisconnect:
         return Response(status_code=status.HTTP_400_BAD_REQUEST)  # Nobody reads it.
     response.headers["Location"] = batch_url(batch.id)
     response.headers["Retry-After"] = str(SUBMIT_RETRY_AFTER_S)
-    if receiver.is_replay:
+    if is_replay:
         response.headers["Idempotency-Replayed"] = "true"
     return BatchView.of(batch, services.clock.now())
+
+
+async def _submitted(intake: Intake, services: Wiring, tenant: str, key: IdempotencyKey | None) -> tuple[Batch, bool]:
+    """The batch, and whether an earlier request has made it."""
+    if (source := intake.source) is not None:
+        batch, is_new = await run_in_threadpool(services.batches.expand, intake.order(source, tenant), key)
+        return batch, not is_new
+    receiver = await run_in_threadpool(services.batches.open, tenant, intake.header.name, key)
+    return await intake.into(receiver, tenant), receiver.is_replay
 
 
 @router.get("", response_model=BatchList, dependencies=[MAY_READ], responses={422: problems})

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orchestration.storage import records_batches as batches
+from orchestration.storage import records_expanding as expanding
+from orchestration.storage import records_sources as sources
 from orchestration.storage.engine import Database
 from pipeline.batches import Batch, CancellingBatch, Chunk, NewBatch
 from pipeline.idempotency import IdempotencyKey
-from pipeline.job import Job
+from pipeline.job import Job, NewJob
 from pipeline.pages import Page
+from pipeline.sources import SourceKey, Taken
 from pipeline.tenants import UNLIMITED, Allowance
 
 
@@ -26,6 +29,31 @@ class SqlBatches:
         """Record the next items of a batch."""
         with self._database.write(durable=True) as connection:
             return batches.accept_many(connection, batch, chunk, allowed)
+
+    def take_entries(self, batch: Batch, taken: Taken, chunk: Chunk | None, allowed: Allowance = UNLIMITED) -> None:
+        """Record a step in taking a source of a batch."""
+        with self._database.write(durable=True) as connection:
+            expanding.take_entries(connection, batch, taken, chunk, allowed)
+
+    def start_source(self, key: SourceKey, job: NewJob, allowed: Allowance = UNLIMITED) -> bool | None:
+        """Accept the job that reads a source."""
+        with self._database.write(durable=True) as connection:
+            return expanding.start_source(connection, key, job, allowed)
+
+    def ended_sources(self, *, limit: int) -> Sequence[SourceKey]:
+        """Sources that have been read."""
+        with self._database.read() as connection:
+            return sources.ended(connection, limit)
+
+    def waiting_sources(self) -> Sequence[SourceKey]:
+        """The next source of each batch that is to be read."""
+        with self._database.read() as connection:
+            return sources.waiting(connection)
+
+    def urls_of(self, tenant_id: str, batch_id: str) -> set[str]:
+        """The URLs of all jobs and sources of a batch."""
+        with self._database.read() as connection:
+            return sources.urls_of(connection, tenant_id, batch_id)
 
     def cut_off(self, batch: Batch) -> None:
         """Say that no more items come now."""

@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     insert,
     null,
+    or_,
     select,
     true,
     update,
@@ -28,6 +29,7 @@ from sqlalchemy import (
 from orchestration.storage import records_keys as keys
 from orchestration.storage import records_outbox as outbox
 from orchestration.storage import records_shares as shares
+from orchestration.storage import records_sources as sources
 from orchestration.storage import records_spending as spendings
 from orchestration.storage import records_tenants as tenants
 from orchestration.storage.paging import newest
@@ -50,6 +52,7 @@ from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import canonical_uuid
 from pipeline.job import FIRST_RUN, Job, JobState, StageState
 from pipeline.pages import Page
+from pipeline.sources import SourceKey
 from pipeline.spending import NOTHING
 from pipeline.tenants import UNLIMITED, Allowance
 
@@ -70,8 +73,12 @@ _CANCEL_STAGES = update(stages).where(_HELD_STAGES).values(state=StageState.CANC
 
 def open_batch(connection: Connection, new: NewBatch, key: IdempotencyKey | None) -> Batch:
     keys.use(connection, key, new.id, NO_RUN, new.created_at)
-    values = {
-        **asdict(new),
+    values: dict[str, object] = {
+        "id": new.id,
+        "tenant_id": new.tenant_id,
+        "name": new.name,
+        "created_at": new.created_at,
+        "plan": sources.plan_document(new.plan),
         "received": 0,
         "rejected": 0,
         "rejections": [],
@@ -80,16 +87,14 @@ def open_batch(connection: Connection, new: NewBatch, key: IdempotencyKey | None
         "is_cancelling": False,
     }
     connection.execute(insert(batches), values)
+    if new.plan is not None:
+        sources.add(connection, SourceKey(new.tenant_id, new.id, 0), [new.plan.url])
     return required(connection, new.tenant_id, new.id)
 
 
 def accept_many(connection: Connection, batch: Batch, offered: Chunk, allowed: Allowance = UNLIMITED) -> list[str]:
-    row = _locked(connection, batch.id)
-    if row is None:
-        raise BatchNotFound(batch.id)
-    if row.cancelled_at is not None:
-        raise BatchCancelled(batch.id)
-    if row.sealed_at is not None or row.received != offered.first:
+    row = require_open(connection, batch)
+    if row.received != offered.first:
         raise BatchReceiving(batch.id)
     chunk = tenants.take_in_many(connection, batch.tenant_id, offered, allowed)
     if chunk.jobs:
@@ -106,6 +111,18 @@ def accept_many(connection: Connection, batch: Batch, offered: Chunk, allowed: A
     connection.execute(update(batches).where(batches.c.id == batch.id).values(values))
     accepted = {job.id for job in chunk.jobs}
     return [job.id for job in offered.jobs if job.id not in accepted]
+
+
+def require_open(connection: Connection, batch: Batch) -> AnyRow:
+    """The row of a batch that takes items, locked. Raises `BatchNotFound`, `BatchCancelled` or `BatchReceiving`."""
+    row = locked_row(connection, batch.id)
+    if row is None:
+        raise BatchNotFound(batch.id)
+    if row.cancelled_at is not None:
+        raise BatchCancelled(batch.id)
+    if row.sealed_at is not None:
+        raise BatchReceiving(batch.id)
+    return row
 
 
 def _insert_held(connection: Connection, chunk: Chunk) -> None:
@@ -128,7 +145,9 @@ def cut_off(connection: Connection, batch: Batch) -> None:
 def read(connection: Connection, tenant_id: str, batch_id: str) -> Batch | None:
     this_one = and_(batches.c.id == canonical_uuid(batch_id), batches.c.tenant_id == tenant_id)
     row = connection.execute(select(batches).where(this_one)).first()
-    return None if row is None else _batches_from(connection, [row])[0]
+    if row is None:
+        return None
+    return replace(_batches_from(connection, [row])[0], sources=sources.of_batch(connection, row.id))
 
 
 def required(connection: Connection, tenant_id: str, batch_id: str) -> Batch:
@@ -180,6 +199,7 @@ def _batch_from(row: AnyRow, counts: Mapping[JobState, int], *, rejections: bool
         cancelled_at=row.cancelled_at,
         is_cancelling=row.is_cancelling,
         counts=counts,
+        plan=sources.plan_from(row.plan),
     )
 
 
@@ -188,16 +208,17 @@ def _batch_from(row: AnyRow, counts: Mapping[JobState, int], *, rejections: bool
 
 def cancel(connection: Connection, tenant_id: str, batch_id: str, at: datetime) -> Batch:
     batch = required(connection, tenant_id, batch_id)
-    _locked(connection, batch.id)
+    locked_row(connection, batch.id)
     batch = required(connection, tenant_id, batch_id)
     if batch.unended or batch.sealed_at is None:
         values = {"cancelled_at": batch.cancelled_at or at, "is_cancelling": True}
         connection.execute(update(batches).where(batches.c.id == batch.id).values(values))
+        sources.leave_out(connection, batch.id)
     return required(connection, tenant_id, batch_id)
 
 
 def cancel_held(connection: Connection, batch_id: str, at: datetime, limit: int) -> list[Job]:
-    _locked(connection, batch_id)
+    locked_row(connection, batch_id)
     held = shares.job_ids(shares.take(connection, limit, held_jobs.c.batch_id == batch_id))
     is_held = and_(jobs.c.id.in_(held), jobs.c.run == FIRST_RUN, jobs.c.state == JobState.QUEUED)
     # key_share, as where a single job is locked.
@@ -214,8 +235,10 @@ def cancel_held(connection: Connection, batch_id: str, at: datetime, limit: int)
 
 
 def unended(connection: Connection, work: CancellingBatch, limit: int) -> list[str]:
-    of_batch = and_(jobs.c.tenant_id == work.tenant_id, jobs.c.batch_id == work.id)
-    return list(connection.scalars(select(jobs.c.id).where(of_batch, jobs.c.state.in_(_UNENDED)).limit(limit)))
+    of_tenant = and_(jobs.c.tenant_id == work.tenant_id, jobs.c.state.in_(_UNENDED))
+    read = list(connection.scalars(select(jobs.c.id).where(of_tenant, jobs.c.id.in_(sources.jobs_of(work.id)))))
+    found = select(jobs.c.id).where(of_tenant, jobs.c.batch_id == work.id).limit(limit)
+    return [*read, *connection.scalars(found)][:limit]
 
 
 def end_cancelling(connection: Connection, batch_id: str) -> None:
@@ -228,7 +251,10 @@ def being_cancelled(connection: Connection) -> list[CancellingBatch]:
 
 
 def forget(connection: Connection, before: datetime) -> int:
-    old = delete(batches).where(batches.c.created_at < before, ~exists().where(_OF_BATCH))
+    is_still = or_(
+        batches.c.plan.is_(null()), batches.c.sealed_at.is_not(null()), batches.c.cancelled_at.is_not(null())
+    )
+    old = delete(batches).where(batches.c.created_at < before, is_still, ~exists().where(_OF_BATCH))
     return connection.execute(old).rowcount
 
 
@@ -236,6 +262,6 @@ def _jobs(connection: Connection, ids: Sequence[str]) -> list[Job]:
     return [job_from(row) for row in connection.execute(select(jobs).where(jobs.c.id.in_(ids)).order_by(jobs.c.id))]
 
 
-def _locked(connection: Connection, batch_id: str) -> AnyRow | None:
+def locked_row(connection: Connection, batch_id: str) -> AnyRow | None:
     """The row of a batch, locked against every other change of several of its jobs."""
     return connection.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).first()

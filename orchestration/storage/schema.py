@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from orchestration.storage import schema_base, schema_pages, schema_spending, schema_webhooks
+from orchestration.storage import schema_base, schema_pages, schema_sources, schema_spending, schema_webhooks
 from orchestration.storage.schema_base import partial_index
 from orchestration.storage.types import DOCUMENT, JOB_ID, UtcDateTime, in_code_order, state_of
 from pipeline.bulk import BulkOutcome, BulkVerb
@@ -29,11 +29,12 @@ from pipeline.runs import RunOrigin
 from pipeline.schedules import CatchUp
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 
-REVISION = "0018"
+REVISION = "0019"
 """The migration that makes this schema."""
 metadata = schema_base.metadata
 attempt_usage = schema_spending.attempt_usage
 daily_usage = schema_spending.daily_usage
+batch_sources = schema_sources.batch_sources
 cached_pages = schema_pages.cached_pages
 page_flights = schema_pages.page_flights
 answers = schema_spending.answers
@@ -251,6 +252,7 @@ batches = Table(
     Column("sealed_at", UtcDateTime),
     Column("cancelled_at", UtcDateTime),
     Column("is_cancelling", Boolean, nullable=False),
+    Column("plan", DOCUMENT),
     PrimaryKeyConstraint("id"),
 )
 

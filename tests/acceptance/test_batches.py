@@ -1,13 +1,17 @@
 """A batch through the whole stack: some items make no sense, the rest is launched, followed, cancelled, delivered."""
 
+import gzip
 import io
 import json
+import os
+import signal
 from datetime import datetime
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
 
+from orchestration.embedded.datadir import DataDir
 from tests.support.articles import ARTICLE
 from tests.support.hosts import OrderedOrigin
 from tests.support.origin import Reply
@@ -107,3 +111,68 @@ def test_a_batch_is_cancelled_and_leaves_room_for_others(narrow: Narrow) -> None
     assert view["counts"]["cancelled"] > 0
     assert sum(view["counts"].values()) == 300
     assert (view["counts"]["queued"], view["counts"]["running"]) == (0, 0)
+
+
+NAMESPACE = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
+
+
+def sitemap(origin: OrderedOrigin, path: str, *pages: str) -> str:
+    body = "".join(f"<url><loc>{page}</loc></url>" for page in pages)
+    return origin.on(path, Reply(body=f"<urlset {NAMESPACE}>{body}</urlset>", content_type="application/xml"))
+
+
+def index(origin: OrderedOrigin, *sitemaps: str) -> str:
+    body = "".join(f"<sitemap><loc>{each}</loc></sitemap>" for each in sitemaps)
+    text = f'<!DOCTYPE sitemapindex [<!ENTITY a "x">]><sitemapindex {NAMESPACE}>{body}</sitemapindex>'
+    return origin.on("/index.xml", Reply(raw=gzip.compress(text.encode()), content_type="application/gzip"))
+
+
+def send_source(stack: LiveStack, url: str) -> Any:
+    body = {"source": {"url": url, "limit": 1000}, "defaults": {"pipeline": "extract"}}
+    answer = stack.client.post("/v1/batches", json=body)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def test_the_pages_of_two_sitemaps_are_done(stack: LiveStack, origin: OrderedOrigin) -> None:
+    pages = [origin.on(f"/page-{n}", Reply(body=ARTICLE)) for n in range(4)]
+    first, second = sitemap(origin, "/1.xml", *pages[:3]), sitemap(origin, "/2.xml", *pages[2:])
+    accepted = send_source(stack, index(origin, first, second, origin.on("/gone.xml", Reply(404))))
+    heard = list(listen(stack.client, f"{accepted['url']}/events"))
+    assert (heard[-1].event, heard[-1].data["status"]) == ("batch.progress", "finished")
+    view = stack.client.get(accepted["url"]).json()
+    assert (view["accepted"], view["counts"]["succeeded"]) == (4, 4), view["sources"]
+    assert sorted(line["source_url"] for line in results_of(stack, view)) == pages
+    by_path = {source["url"].rpartition("/")[2]: source for source in view["sources"]}
+    assert [by_path[name]["status"] for name in ("index.xml", "1.xml", "2.xml")] == ["taken"] * 3
+    assert (by_path["gone.xml"]["status"], by_path["gone.xml"]["problem"]["code"]) == ("failed", "http_not_found")
+    assert sum(source["items"] for source in view["sources"]) == 4
+
+
+@pytest.mark.full
+@pytest.mark.timeout(240)
+def test_a_keeper_that_dies_while_a_batch_expands_takes_nothing_twice(narrow: Narrow, origin: OrderedOrigin) -> None:
+    stack = narrow.stack
+    page = origin.on("/page", Reply(body=ARTICLE))
+    lists = [sitemap(origin, f"/{n}.xml", *(f"{page}?{n}-{each}" for each in range(60))) for n in range(10)]
+    accepted = send_source(stack, index(origin, *lists))
+    seen = 0
+
+    def some_are_taken() -> bool:
+        view = stack.client.get(accepted["url"]).json()
+        return bool(view["status"] == "expanding" and view["accepted"] > seen)
+
+    for few in (0, 100):
+        seen = few
+        until(some_are_taken, within_s=60, what="items to come")
+        note = DataDir(stack.data_dir).running()
+        assert note is not None
+        os.kill(note.pids["keeper"], signal.SIGKILL)
+
+    def is_taken() -> Any:
+        view = stack.client.get(accepted["url"]).json()
+        return view if view["status"] != "expanding" else None
+
+    view = until(is_taken, within_s=120, what="all lists to be taken")
+    stack.client.delete(accepted["url"])
+    assert (view["accepted"], [source["items"] for source in view["sources"]]) == (600, [0, *[60] * 10])

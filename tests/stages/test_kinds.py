@@ -38,6 +38,7 @@ JSON = b'{"version": "https:\\/\\/jsonfeed.org\\/version\\/1", "items": []}'
         (b"<?xml version='1.0'?><!-- x --><sitemapindex>", "application/xml", "sitemap"),
         (b"<sm:urlset xmlns:sm='x'>", None, "sitemap"),
         (b"<opml version='2.0'>", "text/xml", "opml"),
+        (b"<!DOCTYPE urlset [<!ENTITY a 'x'>]><urlset>", "text/xml", "sitemap"),
         (b"<opml version='2.0'>", "text/x-opml", "opml"),
         (b"<opml version='2.0'>", "application/rss+xml", "opml"),
     ],

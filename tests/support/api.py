@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from orchestration.batches import BatchWork
+from orchestration.expansion import SourceWork
 from orchestration.launcher import Launcher
 from orchestration.settings import Settings
 from orchestration.streams.hub import Hub
@@ -78,7 +79,8 @@ class Api:
     def keep(self) -> int:
         """What the keeper does about jobs that are held, or of batches that are cancelled; how many."""
         launcher = Launcher(self.records, self.broker.app, self.announcer, self.clock, is_leading=lambda: True)
-        return launcher.turn() + BatchWork(self.records, self.announcer, self.clock).turn()
+        batches = BatchWork(self.records, self.announcer, self.clock).turn()
+        return launcher.turn() + batches + SourceWork(self.records, self.wiring.desk).turn()
 
     def start(self, job_id: str, stage: str, run: int = 1) -> Hold:
         """Claim a stage as a worker would."""
@@ -93,7 +95,7 @@ class Api:
         hold = self.start(job_id, stage, run)
         assert self.records.fail(hold, failed, spends=True, ended=Finished(self.clock.now(), 1.0))
 
-    def finish(self, job_id: str, *stages: str, run: int = 1) -> Document:
+    def finish(self, job_id: str, *stages: str, run: int = 1, **fields: Any) -> Document:
         """Run these stages, with a small document as the output of each."""
         document = Document(
             job_id=job_id,
@@ -105,6 +107,7 @@ class Api:
             text="Text.",
             markdown="Text.",
             provenance=(),
+            **fields,
         )
         for stage in stages:
             hold = self.start(job_id, stage, run)

@@ -244,3 +244,32 @@ def test_progress_is_one_line(penstock, api):
     batch = Penstock(transport=httpx.MockTransport(app_of(api))).batch(batch_id)
     assert batches.progress_line(batch) == "running    0 %  1 queued"
     assert batch.counts[JobState.QUEUED] == 1
+
+
+# from a list
+
+
+def test_a_source_becomes_a_batch(penstock, api):
+    words = ("--source", f"{URL}sitemap.xml", "--limit", "5", "--since", "2026-02-01", "--pipeline", "extract")
+    ran = penstock("batch", "submit", *words, "--lane", "normal", "--json")
+    assert ran.exit_code == 0, ran.stderr
+    view = json.loads(ran.stdout)
+    assert (view["status"], view["sources"][0]["url"]) == ("expanding", f"{URL}sitemap.xml")
+    (batch,) = api.records.batches("default", before=None, limit=1).items
+    assert (batch.plan.limit, str(batch.plan.since)) == (5, "2026-02-01")
+    assert (batch.plan.job["pipeline"], batch.plan.job["lane"]) == ("extract", "normal")
+
+
+@pytest.mark.parametrize("words", [(), ("-", "--source", URL)])
+def test_a_batch_has_a_file_or_a_source(penstock, words):
+    assert penstock("batch", "submit", *words).exit_code == 2
+
+
+def test_a_source_that_failed_is_shown(penstock, api):
+    batch = penstock("batch", "submit", "--source", URL).stdout.strip()
+    api.keep()
+    view = api.client.get(f"/v1/batches/{batch}").json()
+    api.fail(view["sources"][0]["job_id"])
+    api.keep()
+    ran = penstock("batch", "status", batch, "--wait")
+    assert (ran.exit_code, "failed, 0 items: No such host. (dns_failure)" in ran.stdout) == (1, True)

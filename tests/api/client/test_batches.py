@@ -1,7 +1,7 @@
 """Many jobs at once by the clients: sent while they are made, sent again, waited for, and read as they ended."""
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 
 import httpx
 import pytest
@@ -35,6 +35,7 @@ ACCEPTED = {
     "created_at": START.isoformat(),
     "received_at": START.isoformat(),
     "cancelled_at": None,
+    "usage": None,
     "url": "/v1/batches/b-1",
     "rejected": [],
 }
@@ -259,3 +260,21 @@ def test_jobs_are_found_by_all_that_the_service_knows(penstock, api):
     assert found(lane="bulk") == found(stage="fetch", status="failed") == [news]
     assert found(pipeline="analyze") == [text]
     assert found(host="example.org") == []
+
+
+def test_a_source_is_submitted_and_the_batch_is_not_over_before_it_is_read(make):
+    service = Script(httpx.Response(202, json={**ACCEPTED, "status": "expanding", "accepted": 0}))
+    batch = make(service).submit_source(
+        URL, limit=5, since=date(2026, 2, 1), pipeline="extract", tags=("a",), name="daily", idempotency_key="monday"
+    )
+    (request,) = service.asked
+    assert json.loads(request.content) == {
+        "source": {"url": URL, "limit": 5, "since": "2026-02-01"},
+        "defaults": {"pipeline": "extract", "tags": ["a"]},
+        "name": "daily",
+    }
+    assert request.headers["idempotency-key"] == '"monday"'
+    assert not batch.is_over
+    script = Script(batch_of({}, "expanding"), batch_of({"succeeded": 1}, "expanding"), batch_of({}, "finished"))
+    assert make(script).wait_batch("b-1").is_over
+    assert len(script.asked) == 3
