@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     host_concurrency: int = Field(default=4, ge=0)
     """Visits to one host at once; 0 for no limit."""
     fetch_connect_timeout_s: float = Field(default=5.0, gt=0)
-    fetch_read_timeout_s: float = Field(default=15.0, gt=0)
+    fetch_read_timeout_s: float = Field(default=10.0, gt=0)
     fetch_total_timeout_s: float = Field(default=45.0, gt=0)
     fetch_max_redirects: int = Field(default=5, ge=0)
     fetch_max_wire_bytes: int = Field(default=10 * 2**20, gt=0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urldefrag, urljoin
 
@@ -13,6 +13,7 @@ from w3lib.url import safe_url_string
 from orchestration.outbound.guard import WEB_PORTS, AddressRules, Allowed
 from orchestration.outbound.inflate import ACCEPT_ENCODING, Body
 from orchestration.outbound.network import Pace, PacedBackend, Resolve, resolve, tls_context
+from orchestration.outbound.patience import Patience
 from orchestration.outbound.retrying import once_more
 from orchestration.outbound.transport import PoolTransport
 from stages.contract import CODES, Fetched, Permanent, Scope, StageError, Transient, Validators
@@ -55,8 +56,11 @@ class HttpLimits:
 
     connect_timeout_s: float = 5.0
     """For one connection: name resolution and TCP; then the same again for TLS."""
-    read_timeout_s: float = 15.0
-    """Longest silence of the host."""
+    read_timeout_s: float = 10.0
+    """From the request to the end of the answer's headers, interim answers (1xx) included; then for each further piece
+    of the body, which is what comes in this time at the least rate. So it is the longest silence of the host, too."""
+    least_bytes_per_s: float = 1024.0
+    """Of a body, as transferred, averaged over `read_timeout_s`."""
     total_timeout_s: float = 45.0
     max_redirects: int = 5
     max_wire_bytes: int = 10 * MIB
@@ -77,6 +81,16 @@ class _Walk:
 
     def on_to(self, url: str, status: int) -> "_Walk":
         return _Walk(url, (*self.visited, self.url), self.is_moved_for_good and status in MOVED_FOR_GOOD)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """What all hops of one call have in common."""
+
+    transport: PoolTransport
+    patience: Patience
+    cookies: httpx.Cookies = field(default_factory=httpx.Cookies)
+    """Some hosts redirect for ever without theirs."""
 
 
 class GuardedHttp:
@@ -109,8 +123,7 @@ class GuardedHttp:
             "Accept": ACCEPT,
             "Accept-Encoding": ACCEPT_ENCODING,
         }
-        timeout = httpx.Timeout(self._limits.read_timeout_s, connect=self._limits.connect_timeout_s)
-        self._timeouts = {"timeout": timeout.as_dict()}
+        self._timeout = httpx.Timeout(self._limits.read_timeout_s, connect=self._limits.connect_timeout_s)
         self._ca_file = ca_file
         self._resolve = resolve
 
@@ -129,10 +142,11 @@ class GuardedHttp:
 
     def _get(self, url: str, scope: Scope, validators: Validators | None) -> Fetched:
         walk = _Walk(url)
-        cookies = httpx.Cookies()  # some hosts redirect for ever without theirs
-        with PoolTransport(self._pool(scope)) as transport:
+        patience = Patience(scope.clock, self._limits.read_timeout_s, self._limits.least_bytes_per_s)
+        with PoolTransport(self._pool(scope, patience)) as transport:
+            visit = _Visit(transport, patience)
             while len(walk.visited) <= self._limits.max_redirects:
-                hop = partial(self._hop, transport, cookies, walk, validators)
+                hop = partial(self._hop, visit, walk, validators)
                 answer = once_more(hop, scope, _is_connection_error)
                 if isinstance(answer, Fetched):
                     return answer
@@ -140,45 +154,43 @@ class GuardedHttp:
                 self._may_follow(walk.url, scope)
         raise Permanent("too_many_redirects")
 
-    def _pool(self, scope: Scope) -> httpcore.ConnectionPool:
-        pace = Pace(scope, scope.clock.monotonic() + self._limits.total_timeout_s)
+    def _pool(self, scope: Scope, patience: Patience) -> httpcore.ConnectionPool:
+        pace = Pace(scope, scope.clock.monotonic() + self._limits.total_timeout_s, patience)
         backend = PacedBackend(pace, self._rules.require, self._resolve)
         return httpcore.ConnectionPool(ssl_context=tls_context(self._ca_file), network_backend=backend)
 
-    def _hop(
-        self, transport: PoolTransport, cookies: httpx.Cookies, walk: _Walk, validators: Validators | None
-    ) -> Fetched | _Walk:
+    def _hop(self, visit: _Visit, walk: _Walk, validators: Validators | None) -> Fetched | _Walk:
         """One request: the answer, or on to where it redirects to."""
         extra = validators.headers if validators is not None and validators.url == walk.url else {}
-        with closing(self._send(transport, cookies, walk.url, extra)) as response:
+        with closing(self._send(visit, walk.url, extra)) as response:
             if len(response.headers.raw) > self._limits.max_headers:
                 raise Permanent("too_large", "The host's answer has more headers than the limit.")
             status, location = response.status_code, response.headers.get("location")
             if status in REDIRECTS and location:
                 return walk.on_to(_target(walk.url, location), status)
-            body, wire_bytes = self._read(response) if response.is_success else (b"", 0)
+            body, wire_bytes = self._read(response, visit.patience) if response.is_success else (b"", 0)
             headers = dict(response.headers)
             return Fetched(walk.url, status, headers, body, wire_bytes, walk.visited, walk.is_moved_for_good)
 
-    def _send(
-        self, transport: PoolTransport, cookies: httpx.Cookies, url: str, extra: Mapping[str, str]
-    ) -> httpx.Response:
+    def _send(self, visit: _Visit, url: str, extra: Mapping[str, str]) -> httpx.Response:
         """Not through httpx.Client, which reads Location before it can be checked."""
         headers = {**self._headers, **extra}
-        request = httpx.Request("GET", _checked(url), headers=headers, extensions=self._timeouts)
-        cookies.set_cookie_header(request)
-        response = transport.handle_request(request)
+        extensions = {"timeout": self._timeout.as_dict(), "trace": visit.patience.notice}
+        request = httpx.Request("GET", _checked(url), headers=headers, extensions=extensions)
+        visit.cookies.set_cookie_header(request)
+        response = visit.transport.handle_request(request)
         response.request = request
-        cookies.extract_cookies(response)
+        visit.cookies.extract_cookies(response)
         return response
 
-    def _read(self, response: httpx.Response) -> tuple[bytes, int]:
+    def _read(self, response: httpx.Response, patience: Patience) -> tuple[bytes, int]:
         body = Body(
             response.headers.get("content-encoding", ""),
             max_wire_bytes=self._limits.max_wire_bytes,
             max_decoded_bytes=self._limits.max_decoded_bytes,
         )
         for data in response.iter_raw():
+            patience.count(len(data))
             body.feed(data)
             if self._limits.cut_at_bytes is not None and body.decoded_bytes >= self._limits.cut_at_bytes:
                 return body.so_far(), body.wire_bytes

@@ -8,9 +8,10 @@ import select
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from ipaddress import IPv6Address, ip_address
+from math import inf
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ import certifi
 import httpcore
 
 from orchestration.outbound.guard import Address
+from orchestration.outbound.patience import Patience
 from stages.contract import Permanent, Scope, StageError, Transient
 
 T = TypeVar("T")
@@ -52,6 +54,8 @@ class Pace:
     scope: Scope
     deadline: float
     """On the scope's monotonic clock."""
+    patience: Patience | None = None
+    """Ends it sooner where what is awaited now is overdue."""
 
     def check(self, expired: type[Exception]) -> None:
         """Raise what the scope says, or `expired` once the call's own deadline is over."""
@@ -63,9 +67,10 @@ class Pace:
         return self.deadline - self.scope.clock.monotonic()
 
     def until(self, timeout_s: float | None) -> "Pace":
-        """The same, but ending after `timeout_s` if that comes first."""
-        end = self.deadline if timeout_s is None else self.scope.clock.monotonic() + timeout_s
-        return Pace(self.scope, min(end, self.deadline))
+        """The same, but ending after `timeout_s`, or when patience ends, if that comes first."""
+        end = inf if timeout_s is None else self.scope.clock.monotonic() + timeout_s
+        overdue_at = inf if self.patience is None else self.patience.deadline
+        return replace(self, deadline=min(end, overdue_at, self.deadline))
 
     def slice_s(self) -> float:
         return max(0.0, min(SLICE_S, self.left_s(), self.scope.remaining_s()))

@@ -18,7 +18,7 @@ from tests.support.tools import make_tools
 
 CLOCK = SystemClock()
 TABLE = bombs()
-LIMITS = HttpLimits(total_timeout_s=5)
+LIMITS = HttpLimits(read_timeout_s=3)
 SLOW = {"parse_timeout", "fetch_timeout"}
 
 

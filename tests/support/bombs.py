@@ -76,6 +76,18 @@ class Forever:
             yield self.piece
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """A body, cut."""
+
+    body: bytes
+    size: int
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self.body), self.size):
+            yield self.body[start : start + self.size]
+
+
 HTML = "Content-Type: text/html; charset=utf-8"
 XHTML = "Content-Type: application/xhtml+xml"
 PACKED = f"{HTML}\r\nContent-Encoding: gzip"
@@ -93,6 +105,7 @@ def page(markup: str) -> bytes:
 def bombs() -> list[Bomb]:
     """The table. Nothing in it is shared between calls."""
     good, refused = frozenset({GOOD}), frozenset({"too_large"})
+    steady = PAGE.encode() + b"<!-- -->" * 3000
     attributes = " ".join(f"a{n}=x" for n in range(50_000))
     many = "".join(f"X-{n}: y\r\n" for n in range(1000))
     either = frozenset({GOOD, "parse_timeout", "parse_memory"})
@@ -146,7 +159,7 @@ def bombs() -> list[Bomb]:
         Bomb("one header without end", frozenset({"protocol_error"}),
              wire=([b"HTTP/1.1 200 OK\r\nX: "], Forever(b"x" * 10_000))),
         Bomb("1,000 headers", refused, PAGE.encode(), (), HTML + "\r\n" + many.rstrip()),
-        Bomb("interim answers without end", frozenset({"protocol_error", "fetch_timeout", "too_large"}),
+        Bomb("interim answers without end", frozenset({"fetch_timeout"}),
              wire=(Forever(b"HTTP/1.1 103 Early Hints\r\n\r\n"),)),
         Bomb("no HTTP at all", frozenset({"protocol_error"}), wire=(Forever(b"SSH-2.0-OpenSSH_9.9\r\n" * 100),)),
         Bomb("a body without end", refused, wire=(head(HTML), Forever(b"<p>words " * 1000))),
@@ -164,7 +177,13 @@ def bombs() -> list[Bomb]:
         Bomb("not gzip at all", frozenset({"protocol_error"}), PAGE.encode(), (), PACKED),
         Bomb("dripping headers", frozenset({"fetch_timeout"}), wire=([b"HTTP/1.1 200 OK\r\nX: "], Forever(b"x")),
              pause_s=0.2),
+        Bomb("dripping interim answers", frozenset({"fetch_timeout"}),
+             wire=(Forever(b"HTTP/1.1 103 Early Hints\r\n\r\n"),), pause_s=0.2),
         Bomb("a dripping body", frozenset({"fetch_timeout"}), wire=(head(HTML), Forever(b"x")), pause_s=0.2),
+        Bomb("a body that starts and then drips", frozenset({"fetch_timeout"}),
+             wire=(head(HTML), [PAGE.encode() * 10], Forever(b"x")), pause_s=0.2),
+        Bomb("a slow page that comes steadily", good,
+             wire=(head(f"{HTML}\r\nContent-Length: {len(steady)}"), Pieces(steady, 2000)), pause_s=0.3),
     ]  # fmt: skip
 
 

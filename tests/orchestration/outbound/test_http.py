@@ -4,7 +4,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -29,6 +30,7 @@ from stages.contract import (
     Validators,
 )
 from stages.fetch import fetch
+from tests.support.bombs import Bomb, Forever, Minefield, Pieces
 from tests.support.origin import PAGE, Origin, Reply
 from tests.support.tools import make_tools
 
@@ -109,11 +111,60 @@ def test_bad_answers(origin: Origin, reply: Reply, code: str) -> None:
     assert origin.hits("/bad") == 1
 
 
-def test_a_dripping_host_is_cut_off_at_the_total_deadline(origin: Origin) -> None:
+def test_a_host_that_never_ends_is_cut_off_at_the_total_deadline(origin: Origin) -> None:
     url = origin.on("/drip", Reply(drip_s=0.1, body=PAGE * 10))
     started = time.monotonic()
-    assert code_of(lambda: client(limits=replace(LIMITS, total_timeout_s=1.5)).get(url, scope())) == "fetch_timeout"
+    limits = HttpLimits(read_timeout_s=20, total_timeout_s=1.5)
+    assert code_of(lambda: client(limits=limits).get(url, scope())) == "fetch_timeout"
     assert 1.4 < time.monotonic() - started < 2.5
+
+
+DRIPPING = HttpLimits(read_timeout_s=1, total_timeout_s=60)
+"""Nothing but its slowness ends an answer within the scope."""
+
+
+@contextmanager
+def answering(*wire: Iterable[bytes], pause_s: float) -> Iterator[str]:
+    """The URL of a host that sends these pieces, and pauses after each."""
+    bomb = Bomb("", frozenset(), wire=wire, pause_s=pause_s)
+    with Minefield([bomb]) as minefield:
+        yield minefield.url(bomb)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+INTERIM = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "for_ever", "pause_s"),
+    [
+        (HEAD + b"X: ", b"x", 0.05),
+        (INTERIM, INTERIM, 0.05),
+        (INTERIM, INTERIM, 0),
+        (HEAD + b"\r\n", b"x", 0.05),
+        (HEAD + b"\r\n" + b"x" * 5000, b"x" * 10, 0.05),
+        (CHUNKED, b"1\r\nx\r\n", 0.05),
+        (CHUNKED + b"1;", b"extension", 0.05),
+    ],
+    ids=["head", "interim", "interim, fast", "body", "body, after a start", "chunks", "a chunk's extension"],
+)
+def test_a_host_that_drips_is_given_up_long_before_the_total_deadline(
+    first: bytes, for_ever: bytes, pause_s: float
+) -> None:
+    with answering([first], Forever(for_ever), pause_s=pause_s) as url:
+        assert code_of(lambda: client(limits=DRIPPING).get(url, scope(20))) == "fetch_timeout"
+
+
+def test_a_slow_host_that_goes_on_steadily_is_read_to_the_end() -> None:
+    patient = client(limits=replace(DRIPPING, read_timeout_s=2))
+    with answering([b"", HEAD + b"\r\n"], Pieces(b"x" * 12_000, 3000), pause_s=0.7) as url:
+        assert len(patient.get(url, scope()).body) == 12_000
+
+
+def test_a_short_answer_may_come_slowly(origin: Origin) -> None:
+    url = origin.on("/short", Reply(raw=b"words", drip_s=0.002))
+    assert client(limits=DRIPPING).get(url, scope()).body == b"words"
 
 
 @pytest.mark.parametrize("reply", [Reply(delay_s=30), Reply(drip_s=0.1)])
