@@ -19,6 +19,7 @@ from api.cli.choices import (
     Prompt,
     Quick,
     Render,
+    Robots,
     SchemaFile,
 )
 from api.cli.guard import guarded, settings_with
@@ -73,6 +74,7 @@ def run(  # noqa: PLR0917  # typer reads them as options
     fallback: Fallback = None,
     max_age: MaxAge = None,
     render: Render = False,
+    robots: Robots = None,
     lane: Annotated[Lane, typer.Option(help="How soon the jobs are served.")] = Lane.NORMAL,
     json: Json = False,
     output: Output = None,
@@ -87,7 +89,7 @@ def run(  # noqa: PLR0917  # typer reads them as options
         pipeline=pipeline,
         stages=tuple(stages.split(",")) if stages else None,
         wishes=Wishes(processing.value, length.value, language, audience, prompt, model, schema),
-        terms=Terms(max_age_s=max_age, render=render, fallback=fallback),
+        terms=Terms(max_age_s=max_age, render=render, fallback=fallback, robots=robots),
         lane=lane,
     )
     guarded(lambda: run_sources(settings_with(), wish, as_json=json, output=output))

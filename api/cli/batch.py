@@ -15,6 +15,7 @@ from api.cli.choices import (
     NotBefore,
     ProcessingChoice,
     Render,
+    Robots,
     Tags,
 )
 from api.cli.guard import guarded
@@ -58,6 +59,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     max_attempts: MaxAttempts = None,
     max_age: MaxAge = None,
     render: Render = False,
+    robots: Robots = None,
     fallback: Fallback = None,
     key: Annotated[str | None, typer.Option(help="Of your own: the same command goes on with its batch.")] = None,
     wait: Wait = False,
@@ -76,7 +78,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         stages=tuple(stages.split(",")) if stages else None,
         processing=None if processing is None else processing.value,
         lane=lane,
-        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render, fallback),
+        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render, fallback, robots),
         key=key,
     )
     guarded(lambda: submit_batch(api_url, order, wait=wait, as_json=json))

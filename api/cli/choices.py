@@ -63,4 +63,16 @@ MaxAge = Annotated[
     float | None, typer.Option(min=0, metavar="SECONDS", help="How old a stored copy of the page may be; 0 for none.")
 ]
 Render = Annotated[bool, typer.Option("--render", help="Load the page in a browser that runs its scripts.")]
+
+
+class RobotsChoice(StrEnum):
+    """`RobotsUse`, as the command line wants it."""
+
+    OBEY = "obey"
+    IGNORE = "ignore"
+
+
+Robots = Annotated[
+    RobotsChoice | None, typer.Option(help="ignore: fetch although robots.txt does not allow it; needs an admin's key.")
+]
 MaxAttempts = Annotated[int | None, typer.Option(min=1, help="At each stage, instead of what the stage declares.")]

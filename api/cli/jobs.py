@@ -23,6 +23,7 @@ from api.cli.choices import (
     Prompt,
     Quick,
     Render,
+    Robots,
     SchemaFile,
     Tags,
 )
@@ -70,6 +71,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     max_attempts: MaxAttempts = None,
     max_age: MaxAge = None,
     render: Render = False,
+    robots: Robots = None,
     fallback: Fallback = None,
     reuse: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Take a job that has done the same this lately instead.")
@@ -91,7 +93,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         stages=tuple(stages.split(",")) if stages else None,
         wishes=Wishes(processing.value, length.value, language, audience, prompt, model, schema),
         lane=lane,
-        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render, fallback),
+        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render, fallback, robots),
         reuse_s=reuse,
     )
     guarded(lambda: submit_jobs(api_url, order, wait=wait, as_json=json))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.choices import Delay, Fallback, MaxAge, MaxAttempts, Metadata, ProcessingChoice, Render, Tags
+from api.cli.choices import Delay, Fallback, MaxAge, MaxAttempts, Metadata, ProcessingChoice, Render, Robots, Tags
 from api.cli.guard import guarded
 from pipeline.job import Lane
 from pipeline.schedules import CatchUp
@@ -44,6 +44,7 @@ def create(  # noqa: PLR0917  # typer reads them as options
     max_attempts: MaxAttempts = None,
     max_age: MaxAge = None,
     render: Render = False,
+    robots: Robots = None,
     fallback: Fallback = None,
     json: Json = False,
     api_url: ApiUrl = None,
@@ -73,6 +74,7 @@ def create(  # noqa: PLR0917  # typer reads them as options
             max_attempts=max_attempts,
             max_age_s=max_age,
             render=render,
+            robots=robots,
             fallback=fallback,
         ),
     )

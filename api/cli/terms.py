@@ -6,7 +6,7 @@ from datetime import datetime
 
 import typer
 
-from api.cli.choices import FallbackChoice
+from api.cli.choices import FallbackChoice, RobotsChoice
 from api.cli.guard import BAD_USAGE
 from api.cli.report import complain
 from api.client import JobFields
@@ -25,6 +25,7 @@ class Terms:
     max_age_s: float | None = None
     render: bool = False
     fallback: FallbackChoice | None = None
+    robots: RobotsChoice | None = None
 
     def fields(self) -> JobFields:
         """The fields of a job that were given. Ends the program for what is no moment and no pair."""
@@ -52,6 +53,8 @@ class Terms:
             fields["render"] = True
         if self.fallback is not None:
             fields["fallback"] = self.fallback.value
+        if self.robots is not None:
+            fields["robots"] = self.robots.value
         return fields
 
 

@@ -200,6 +200,14 @@ def test_a_batch_that_is_not_there_is_another_exit_status(penstock, command):
 # single jobs
 
 
+@pytest.mark.parametrize("words", [("submit", URL), ("batch", "submit", "-")])
+def test_robots_txt_is_left_aside_on_request(penstock, api, words):
+    made = penstock(*words, "--robots", "ignore", stdin=URL)
+    assert made.exit_code == 0, made.stderr
+    job_id = api.client.get("/v1/jobs").json()["items"][0]["id"]
+    assert api.records.inner.job("default", job_id).options.robots == "ignore"
+
+
 def test_a_job_is_submitted_with_its_terms_and_found_by_them(penstock, api):
     due = api.clock.now() + timedelta(hours=1)
     words = ("--tag", "a", "--meta", "row=7", "--not-before", due, "--max-attempts", "2")

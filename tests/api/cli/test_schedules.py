@@ -62,7 +62,7 @@ def rows(ran):
 
 def test_a_job_is_scheduled_with_all_options(make, api):
     job = ("--stages", "fetch,extract,store", "--processing", "detailed", "--lane", "bulk", "--tag", "a")
-    terms = ("--meta", "row=7", "--delay", "60", "--max-attempts", "2", "--fallback", "fail")
+    terms = ("--meta", "row=7", "--delay", "60", "--max-attempts", "2", "--fallback", "fail", "--robots", "ignore")
     times = ("--cron", "30 7 * * mon-fri", "--time-zone", "Europe/Berlin", "--catch-up", "skip")
     ends_at = api.clock.now() + timedelta(days=9)
     made = make(URL, "--name", "early", *times, "--starts-at", "2026-01-01T08:00Z", "--ends-at", ends_at, *job, *terms)
@@ -74,6 +74,7 @@ def test_a_job_is_scheduled_with_all_options(make, api):
         "stages": ["fetch", "extract", "store"],
         "processing": "detailed",
         "fallback": "fail",
+        "robots": "ignore",
         "lane": "bulk",
         "tags": ["a"],
         "metadata": {"row": "7"},

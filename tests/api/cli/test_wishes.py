@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from api.cli.choices import FallbackChoice
+from api.cli.choices import FallbackChoice, RobotsChoice
 from api.cli.terms import Terms
 from api.cli.wishes import Wishes
 from stages.contract import Options
@@ -18,8 +18,10 @@ def test_only_what_was_given_is_asked() -> None:
 
 
 def test_terms_that_are_options_are_asked_too() -> None:
-    terms = Terms(tags=["a"], max_age_s=0, render=True, fallback=FallbackChoice.FAIL)
-    assert Wishes("quick", "medium").options(terms) == Options(max_age_s=0, render=True, fallback="fail")
+    terms = Terms(tags=["a"], max_age_s=0, render=True, fallback=FallbackChoice.FAIL, robots=RobotsChoice.IGNORE)
+    assert Wishes("quick", "medium").options(terms) == Options(
+        max_age_s=0, render=True, fallback="fail", robots="ignore"
+    )
 
 
 def test_a_schema_is_read_from_its_file(tmp_path: Path) -> None:
