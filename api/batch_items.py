@@ -18,6 +18,7 @@ from api.schemas import JobRequest
 from api.schemas_batches import NDJSON, BatchHeader, BatchRequest, SourceRequest, completed
 from orchestration.batches import Fault, Item, Receiver
 from orchestration.orders import Order, SourceOrder
+from orchestration.submit import Submission
 from pipeline.batches import Batch
 
 ITEMS_PER_CHUNK = 500
@@ -46,6 +47,10 @@ class Intake:
         self.entitled(wish.options)
         taken = SourceOrder(source.limit, source.since)
         return Order((wish,), is_batch=True, batch_name=self.header.name, source=taken)
+
+    def digest(self, tenant_id: str) -> Submission | None:
+        """What the job is to be like that summarizes all results, if one is asked for."""
+        return self.header.digest_pattern(self.defaults, tenant_id)
 
     async def into(self, receiver: Receiver, tenant_id: str) -> Batch:
         """Hand all items on, chunk by chunk. When that fails the batch is known to be cut off."""

@@ -8,8 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from api.criteria import States
 from api.fields import Text
-from api.schemas import ErrorView, JobRequest, PageQuery, Url
+from api.schemas import ErrorView, JobOptions, JobRequest, PageQuery, Url, result_url
 from api.schemas_usage import UsageView
+from orchestration.submit import Submission
 from pipeline.batches import MAX_ITEMS, OPEN_STATES, Batch, BatchState, Rejection
 from pipeline.job import JobState, Lane
 from pipeline.pages import Page
@@ -24,6 +25,22 @@ NDJSON = "application/x-ndjson"
 SOURCES = ("url", "html", "text")
 INSTEAD_OF = {"pipeline": "stages", "stages": "pipeline", "not_before": "delay_s", "delay_s": "not_before"}
 """Fields of which an item may give one: it takes the place of the other, too, where the batch gives that to all."""
+
+DIGEST_PIPELINE = "summarize"
+DIGEST_FIELDS = {
+    "processing",
+    "length",
+    "language",
+    "audience",
+    "prompt",
+    "model",
+    "fallback",
+    "lane",
+    "tags",
+    "metadata",
+    "max_attempts",
+}
+"""Defaults of a batch that go for its digest, too."""
 
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
@@ -57,6 +74,15 @@ class BatchHeader(BaseModel):
 
     name: Name | None = Field(default=None, description="For people; it need not be unique.")
     lane: Lane = Field(default=Lane.BULK, description="Of the items that do not say theirs.")
+    digest: bool = Field(default=False, description="Whether to summarize all results together once they are there.")
+
+    def digest_pattern(self, defaults: Mapping[str, Any], tenant_id: str) -> Submission | None:
+        """What the job is to be like that summarizes all results, if one is asked for."""
+        if not self.digest:
+            return None
+        given = {name: defaults[name] for name in DIGEST_FIELDS & defaults.keys()}
+        asked = JobOptions.model_validate({"lane": self.lane, **given, "pipeline": DIGEST_PIPELINE})
+        return asked.submission_of(tenant_id)
 
 
 class SourceRequest(BaseModel):
@@ -102,6 +128,7 @@ BODY: dict[str, Any] = {
                     "defaults": {"type": "object", "description": "Fields of a job that items need not repeat."},
                     "lane": {"$ref": "#/components/schemas/Lane"},
                     "name": {"type": "string", "maxLength": 200},
+                    "digest": {"type": "boolean", "default": False},
                 },
             },
             "example": {"items": [{"url": "https://example.com/"}], "defaults": {"pipeline": "extract"}},
@@ -152,6 +179,27 @@ class SourceView(BaseModel):
         )
 
 
+class DigestView(BaseModel):
+    """The job that summarizes all results of a batch."""
+
+    job_id: str | None = Field(description="Null until all jobs of the batch have ended.")
+    status: JobState | None = Field(description="Null where there is no such job yet, or any more.")
+    result_url: str | None = Field(description="Where its document is, once it has succeeded.")
+    problem: ProblemView | None = Field(description="Why there will be none.")
+
+    @classmethod
+    def of(cls, batch: Batch) -> Self | None:
+        if batch.digest_order is None:
+            return None
+        job_id, state, problem = batch.digest_job_id, batch.digest_state, batch.digest_problem
+        return cls(
+            job_id=job_id,
+            status=state,
+            result_url=result_url(job_id) if job_id and state is JobState.SUCCEEDED else None,
+            problem=None if problem is None else ProblemView(code=problem.code, message=problem.message),
+        )
+
+
 class BatchSummary(BaseModel):
     """A batch in a listing."""
 
@@ -166,6 +214,7 @@ class BatchSummary(BaseModel):
     received_at: datetime | None = Field(description="When its last item was received.")
     cancelled_at: datetime | None
     usage: UsageView | None = Field(description="What language models cost; null where none was asked.")
+    digest: DigestView | None = Field(default=None, description="Null where none was asked for.")
     url: str
 
     @classmethod
@@ -241,5 +290,6 @@ def _common(batch: Batch, now: datetime) -> dict[str, Any]:
         "received_at": batch.sealed_at,
         "cancelled_at": batch.cancelled_at,
         "usage": UsageView.unless_none(batch.spent),
+        "digest": DigestView.of(batch),
         "url": batch_url(batch.id),
     }

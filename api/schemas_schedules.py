@@ -82,7 +82,8 @@ class ScheduledBatch(BatchRequest):
     def order(self, tenant_id: str) -> Order:
         """What is to be submitted, in the words of the layer below."""
         source = None if self.source is None else SourceOrder(self.source.limit, self.source.since)
-        return Order(self.submissions(tenant_id), is_batch=True, batch_name=self.name, source=source)
+        digest = self.digest_pattern(self.defaults, tenant_id)
+        return Order(self.submissions(tenant_id), is_batch=True, batch_name=self.name, source=source, digest=digest)
 
     def _item(self, index: int, item: Any) -> ScheduledJob:
         from api.errors import explained  # with FastAPI, which clients do without

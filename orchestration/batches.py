@@ -65,34 +65,44 @@ class BatchDesk:
     records: BatchRecords
     jobs: Desk
 
-    def open(self, tenant_id: str, name: str | None, key: IdempotencyKey | None = None) -> "Receiver":
-        """Begin a batch, or go on with the one that the key names.
+    def open(
+        self, tenant_id: str, name: str | None, key: IdempotencyKey | None = None, digest: Submission | None = None
+    ) -> "Receiver":
+        """Begin a batch, or go on with the one that the key names; `digest` is what one of its results is to be like.
 
-        Raises `BatchReceiving` while another request sends it, `IdempotencyKeyReused`, or `MachineryFailed`.
+        Raises `Refused`, `BatchReceiving` while another request sends it, `IdempotencyKeyReused`, or `MachineryFailed`.
         """
-        batch, is_new = self._opened(tenant_id, name, None, key)
+        batch, is_new = self._opened(self._new(tenant_id, name, digest=digest), key)
         if not is_new and batch.state(self.jobs.clock.now()) is BatchState.RECEIVING:
             raise BatchReceiving(batch.id)
         return Receiver(self, batch, key)
 
-    def expand(self, order: Order, key: IdempotencyKey | None = None) -> tuple[Batch, bool]:
+    def expand(
+        self, order: Order, key: IdempotencyKey | None = None, digest: Submission | None = None
+    ) -> tuple[Batch, bool]:
         """Begin a batch of what a source lists, or find that of the key.
 
         Returns the batch, and whether it is new. Raises `Refused`, `IdempotencyKeyReused` or `MachineryFailed`.
         """
         (pattern,) = order.items
         self.jobs.new(pattern)
-        return self._opened(pattern.tenant_id, order.batch_name, order.plan, key)
+        new = self._new(pattern.tenant_id, order.batch_name, plan=order.plan, digest=digest)
+        return self._opened(new, key)
 
-    def _opened(
-        self, tenant_id: str, name: str | None, plan: SourcePlan | None, key: IdempotencyKey | None
-    ) -> tuple[Batch, bool]:
+    def _new(
+        self, tenant_id: str, name: str | None, *, plan: SourcePlan | None = None, digest: Submission | None = None
+    ) -> NewBatch:
         now = self.jobs.clock.now()
-        new = NewBatch(str(uuid7(now, self.jobs.random)), tenant_id, name, now, plan)
+        if digest is not None:
+            self.jobs.pipeline(digest)
+        order = None if digest is None else Order((digest,)).document()["job"]
+        return NewBatch(str(uuid7(now, self.jobs.random)), tenant_id, name, now, plan, order)
+
+    def _opened(self, new: NewBatch, key: IdempotencyKey | None) -> tuple[Batch, bool]:
         try:
             return self.records.open_batch(new, key), True
         except AlreadyAnswered as earlier:
-            return self.read(tenant_id, earlier.job_id), False
+            return self.read(new.tenant_id, earlier.job_id), False
 
     def read(self, tenant_id: str, batch_id: str) -> Batch:
         """A batch. Raises `BatchNotFound`."""

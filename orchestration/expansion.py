@@ -22,10 +22,10 @@ from pipeline.job import JobState
 from pipeline.sources import (
     MAX_DEPTH,
     MAX_SOURCES,
+    BatchProblem,
     BatchSource,
     SourceKey,
     SourcePlan,
-    SourceProblem,
     SourceState,
     Taken,
     wanted,
@@ -42,9 +42,9 @@ ITEMS_AT_ONCE = 500
 """That are recorded in one transaction."""
 READING = ("fetch", "extract", "store")
 """What the job of a source runs through."""
-LISTS_NOTHING = SourceProblem("nothing_listed", "It lists no pages: it is no sitemap, feed, OPML or list of URLs.")
-ERASED = SourceProblem("job_not_found", "The job that read it was erased before its entries were taken.")
-DEFECT = SourceProblem("internal_error", "A defect in the software stopped the batch here; see the keeper's log.")
+LISTS_NOTHING = BatchProblem("nothing_listed", "It lists no pages: it is no sitemap, feed, OPML or list of URLs.")
+ERASED = BatchProblem("job_not_found", "The job that read it was erased before its entries were taken.")
+DEFECT = BatchProblem("internal_error", "A defect in the software stopped the batch here; see the keeper's log.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class SourceWork:
         except QuotaExceeded as error:
             log.info("source %s of batch %s is read later: %s", source.position, batch.id, error)
         except Refused as error:
-            self._give_up(batch, source.position, SourceProblem(error.code, str(error)))
+            self._give_up(batch, source.position, BatchProblem(error.code, str(error)))
         else:
             if is_launched is not None:
                 self.jobs.begin(job, is_held=not is_launched)
@@ -113,7 +113,7 @@ class SourceWork:
 
     def _take(self, batch: Batch, source: BatchSource) -> None:
         found = self._read(batch, source)
-        if isinstance(found, SourceProblem):
+        if isinstance(found, BatchProblem):
             self._give_up(batch, source.position, found)
             return
         plan = _plan(batch)
@@ -126,17 +126,17 @@ class SourceWork:
                 return
             batch, source = again, again.sources[source.position]
 
-    def _read(self, batch: Batch, source: BatchSource) -> Sequence[ListEntry] | SourceProblem:
+    def _read(self, batch: Batch, source: BatchSource) -> Sequence[ListEntry] | BatchProblem:
         """What the source lists, or why that is not known."""
         job = self.records.job(batch.tenant_id, source.job_id or "")
         if job is None:
             return ERASED
         if job.state is not JobState.SUCCEEDED or job.result is None:
-            return SourceProblem(job.error.code, job.error.message) if job.error else _cancelled()
+            return BatchProblem(job.error.code, job.error.message) if job.error else _cancelled()
         try:
             document = Document.from_bytes(self.jobs.payloads.get(job.result))
         except PayloadLost as error:
-            return SourceProblem(error.code, "What was read of it is gone.")
+            return BatchProblem(error.code, "What was read of it is gone.")
         return document.entries or LISTS_NOTHING
 
     def _record(self, batch: Batch, source: BatchSource, step: "_Step", *, has_more: bool) -> None:
@@ -160,7 +160,7 @@ class SourceWork:
         wishes = [replace(pattern, url=url) for url in urls]
         return chunk_of(self.jobs, batch.id, wishes, first=batch.received, digest=batch.digest, is_last=False)
 
-    def _give_up(self, batch: Batch, position: int, problem: SourceProblem) -> None:
+    def _give_up(self, batch: Batch, position: int, problem: BatchProblem) -> None:
         source = batch.sources[position]
         taken = Taken(
             key=SourceKey(batch.tenant_id, batch.id, position),
@@ -202,15 +202,15 @@ class _Step:
         return cls(tuple(pages), tuple(nested), seen)
 
 
-def _nested(batch: Batch, source: BatchSource, urls: tuple[str, ...]) -> tuple[tuple[str, ...], SourceProblem | None]:
+def _nested(batch: Batch, source: BatchSource, urls: tuple[str, ...]) -> tuple[tuple[str, ...], BatchProblem | None]:
     """Those that are read, and what there is to say of the others."""
     if urls and source.depth >= MAX_DEPTH:
-        return (), SourceProblem("nested_too_deep", f"Lists are followed {MAX_DEPTH} deep; {len(urls)} more are not.")
+        return (), BatchProblem("nested_too_deep", f"Lists are followed {MAX_DEPTH} deep; {len(urls)} more are not.")
     room = MAX_SOURCES - len(batch.sources)
     if len(urls) <= room:
         return urls, None
     message = f"A batch reads {MAX_SOURCES} lists; {len(urls) - room} more are not read."
-    return urls[:room], SourceProblem("too_many_sources", message)
+    return urls[:room], BatchProblem("too_many_sources", message)
 
 
 def _plan(batch: Batch) -> SourcePlan:
@@ -224,5 +224,5 @@ def _pattern(batch: Batch) -> Submission:
     return item
 
 
-def _cancelled() -> SourceProblem:
-    return SourceProblem("cancelled", "The job that was to read it was cancelled.")
+def _cancelled() -> BatchProblem:
+    return BatchProblem("cancelled", "The job that was to read it was cancelled.")

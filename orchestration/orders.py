@@ -34,18 +34,29 @@ class Order:
     is_batch: bool = False
     batch_name: str | None = None
     source: SourceOrder | None = None
+    digest: Submission | None = None
+    """What the job is like that summarizes the results of a batch, if there is to be one."""
 
     def document(self) -> Document:
         """To be kept and shown."""
         items = [_document(item) for item in self.items]
-        if not self.is_batch:
-            return {"job": items[0]}
+        return {"batch": self._batch(items)} if self.is_batch else {"job": items[0]}
+
+    def _batch(self, items: list[Document]) -> Document:
+        about: Document = {"name": self.batch_name}
+        if self.digest is not None:
+            about["digest"] = _document(self.digest)
         if self.source is None:
-            return {"batch": {"name": self.batch_name, "items": items}}
+            return {**about, "items": items}
         url, defaults = items[0]["url"], {name: value for name, value in items[0].items() if name != "url"}
         since = self.source.since and self.source.since.isoformat()
         source = {"url": url, "limit": self.source.limit, "since": since}
-        return {"batch": {"name": self.batch_name, "source": source, "defaults": defaults}}
+        return {**about, "source": source, "defaults": defaults}
+
+    @property
+    def digest_order(self) -> Document | None:
+        """The digest as it is kept with a batch."""
+        return None if self.digest is None else _document(self.digest)
 
     @property
     def plan(self) -> SourcePlan | None:
@@ -61,13 +72,14 @@ def order_from(document: Mapping[str, Any], tenant_id: str) -> Order:
     if "job" in document:
         return Order((_submission(document["job"], tenant_id),))
     batch = document["batch"]
+    digest = _submission(batch["digest"], tenant_id) if "digest" in batch else None
     if "source" in batch:
         url, limit, since = (batch["source"][name] for name in ("url", "limit", "since"))
         pattern = _submission({"url": url, **batch["defaults"]}, tenant_id)
         source = SourceOrder(limit, since and date.fromisoformat(since))
-        return Order((pattern,), is_batch=True, batch_name=batch["name"], source=source)
+        return Order((pattern,), is_batch=True, batch_name=batch["name"], source=source, digest=digest)
     items = tuple(_submission(item, tenant_id) for item in batch["items"])
-    return Order(items, is_batch=True, batch_name=batch["name"])
+    return Order(items, is_batch=True, batch_name=batch["name"], digest=digest)
 
 
 def _document(item: Submission) -> Document:

@@ -93,7 +93,7 @@ class Firer:
         return self.jobs.prepare(wish, self._new_id(now), now)
 
     def _batch(self, schedule: JobSchedule, order: Order, now: datetime) -> tuple[Submitted, FiringError | None]:
-        batch = NewBatch(self._new_id(now), schedule.tenant_id, order.batch_name, now, order.plan)
+        batch = NewBatch(self._new_id(now), schedule.tenant_id, order.batch_name, now, order.plan, order.digest_order)
         items = order.items if order.plan is None else ()
         chunk = chunk_of(self.jobs, batch.id, items, first=0, digest=NOTHING_READ, is_last=order.plan is None)
         if not chunk.rejections:

@@ -14,6 +14,7 @@ from orchestration.budget_watch import BudgetWatch
 from orchestration.budgets import BudgetDesk
 from orchestration.bulk import BulkDesk, BulkWork
 from orchestration.celery_app import ANSWERING, Patience, create_app
+from orchestration.digests import DigestWork
 from orchestration.expansion import SourceWork
 from orchestration.gate import Gate
 from orchestration.keeper import Keeper
@@ -219,7 +220,8 @@ class Wiring(OutboundWiring):
 
     def _about_batches(self) -> Callable[[], int]:
         cancelling, sources = BatchWork(self.records, self.announcer, self.clock), SourceWork(self.records, self.desk)
-        return lambda: cancelling.turn() + sources.turn()
+        digests = DigestWork(self.records, self.desk)
+        return lambda: cancelling.turn() + sources.turn() + digests.turn()
 
     def launcher(self) -> Launcher:
         """For the process that keeps house, beside its keeper."""

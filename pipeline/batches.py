@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipeline.bulk import BulkRecords
 from pipeline.errors import QuotaExceeded, TooManyBytes, TooManyJobs
 from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, JobState, NewJob
 from pipeline.pages import Page
-from pipeline.sources import BatchSource, SourcePlan, SourceRecords, Taken
+from pipeline.sources import BatchProblem, BatchSource, SourcePlan, SourceRecords, Taken
 from pipeline.spending import NOTHING, Spent
 from pipeline.tenants import UNLIMITED, Allowance
 
@@ -50,8 +50,8 @@ class BatchState(StrEnum):
     FINISHED = "finished"
 
 
-OPEN_STATES = (BatchState.RECEIVING, BatchState.EXPANDING, BatchState.CANCELLING)
-"""Those in which something happens to a batch without jobs."""
+OPEN_STATES = (BatchState.RECEIVING, BatchState.EXPANDING, BatchState.RUNNING, BatchState.CANCELLING)
+"""Those in which something happens to a batch by itself, also where it has no jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ class NewBatch:
     created_at: datetime
     plan: SourcePlan | None = None
     """Where its items come from, if not with the request."""
+    digest_order: Mapping[str, Any] | None = None
+    """What the job is to be like that summarizes its results, as a document; None for no such job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,12 @@ class Batch:
     plan: SourcePlan | None = None
     sources: tuple[BatchSource, ...] = ()
     """In order; empty in listings."""
+    digest_order: Mapping[str, Any] | None = None
+    digest_job_id: str | None = None
+    digest_state: JobState | None = None
+    """Of that job; None where there is none, or none any more."""
+    digest_problem: BatchProblem | None = None
+    """Why there will be none."""
 
     @property
     def accepted(self) -> int:
@@ -158,22 +166,39 @@ class Batch:
         """Jobs that have ended, in percent; those that were erased since then included."""
         return 100 * (self.accepted - self.unended) // self.accepted if self.accepted else 100
 
+    @property
+    def awaits_digest(self) -> bool:
+        """Whether a digest is to be made still, or is being made."""
+        if self.digest_order is None or self.digest_problem is not None:
+            return False
+        if self.digest_job_id is None:
+            return self.sealed_at is not None and self.cancelled_at is None
+        return self.digest_state is not None and not self.digest_state.is_terminal
+
     def state(self, now: datetime) -> BatchState:
         """What it is at this moment, as silence tells."""
         if self.is_cancelling:
             return BatchState.CANCELLING
-        if self.cancelled_at is not None and not self.unended:
+        if self.cancelled_at is not None and not self.unended and not self.awaits_digest:
             return BatchState.CANCELLED
         if self.sealed_at is None and self.cancelled_at is None:
             if self.plan is not None:
                 return BatchState.EXPANDING
             is_heard = self.heard_at is not None and now - self.heard_at < SILENCE
             return BatchState.RECEIVING if is_heard else BatchState.INCOMPLETE
-        return BatchState.RUNNING if self.unended else BatchState.FINISHED
+        return BatchState.RUNNING if self.unended or self.awaits_digest else BatchState.FINISHED
 
     def is_over(self, now: datetime) -> bool:
         """Whether nothing more happens to it by itself."""
         return not self.unended and self.state(now) not in OPEN_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class BatchKey:
+    """Which batch."""
+
+    tenant_id: str
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +265,25 @@ class BatchRecords(BulkRecords, SourceRecords, Protocol):
         """Cancel jobs that were not admitted yet, in one transaction; returns them without their stages."""
 
     def unended_of(self, work: CancellingBatch, *, limit: int) -> Sequence[str]:
-        """Ids of jobs that have not ended, those that read its sources included."""
+        """Ids of jobs that have not ended, those that read its sources or make its digest included."""
 
     def end_cancelling(self, batch_id: str) -> None:
         """Say that nothing is left to cancel."""
 
     def cancelling_batches(self) -> Sequence[CancellingBatch]:
         """Batches that are being cancelled, the oldest first."""
+
+    def due_digests(self, *, limit: int) -> Sequence[BatchKey]:
+        """Batches that are to have a digest, of which all items came and no job is unended, the oldest first."""
+
+    def record_digest(self, key: BatchKey, job: NewJob, allowed: Allowance = UNLIMITED) -> bool | None:
+        """Accept the job that makes the digest of a batch; None, and nothing, where none is due any more.
+
+        Otherwise returns and raises as `accept`.
+        """
+
+    def refuse_digest(self, key: BatchKey, problem: BatchProblem) -> None:
+        """Say why no digest is made of a batch that has none."""
 
     def forget_batches(self, *, before: datetime) -> int:
         """Erase batches recorded before this none of whose jobs is kept; returns how many."""

@@ -10,6 +10,7 @@ from pipeline.batches import (
     NOTHING_READ,
     SHOWN_REJECTIONS,
     Batch,
+    BatchKey,
     CancellingBatch,
     Chunk,
     NewBatch,
@@ -24,7 +25,7 @@ from pipeline.memory_jobs import KeptJob, new_job, new_stage
 from pipeline.memory_runs import MemoryRuns
 from pipeline.memory_webhooks import MemoryWebhooks
 from pipeline.pages import Page, newest
-from pipeline.sources import OPEN, BatchSource, SourceState
+from pipeline.sources import OPEN, BatchProblem, BatchSource, SourceState
 from pipeline.spending import total
 from pipeline.tenants import UNLIMITED, Allowance
 from stages.contract import Clock
@@ -56,6 +57,7 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
                 cancelled_at=None,
                 is_cancelling=False,
                 counts={},
+                digest_order=new.digest_order,
                 sources=() if new.plan is None else (BatchSource(0, new.plan.url, 0),),
             )
             return self._batches[new.id]
@@ -116,7 +118,7 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
             known = self.batch(tenant_id, batch_id)
             if known is None:
                 raise BatchNotFound(batch_id)
-            if known.unended or known.sealed_at is None:
+            if known.unended or known.awaits_digest or known.sealed_at is None:
                 sources = left_out(known.sources)
                 self._change(known.id, cancelled_at=known.cancelled_at or at, is_cancelling=True, sources=sources)
             return self._counted(self._batches[known.id])
@@ -134,9 +136,9 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
     def unended_of(self, work: CancellingBatch, *, limit: int) -> Sequence[str]:
         """Ids of jobs that have not ended."""
         with self._lock:
-            readers = {source.job_id for source in self._batches[work.id].sources}
-            of_sources = [kept for job_id, kept in self._kept.items() if job_id in readers]
-            found = [*of_sources, *self._of_batch(work.id)]
+            batch = self._batches[work.id]
+            beside = {batch.digest_job_id, *(source.job_id for source in batch.sources)}
+            found = [*(kept for job_id, kept in self._kept.items() if job_id in beside), *self._of_batch(work.id)]
             return [kept.job.id for kept in found if not kept.job.state.is_terminal][:limit]
 
     def end_cancelling(self, batch_id: str) -> None:
@@ -149,6 +151,19 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
         with self._lock:
             found = [batch for _, batch in sorted(self._batches.items()) if batch.is_cancelling]
             return [CancellingBatch(batch.id, batch.tenant_id) for batch in found]
+
+    def due_digests(self, *, limit: int) -> Sequence[BatchKey]:
+        """Batches that are to have a digest now."""
+        with self._lock:
+            found = [self._counted(batch) for _, batch in sorted(self._batches.items())]
+            due = [each for each in found if each.awaits_digest and each.digest_job_id is None and not each.unended]
+            return [BatchKey(each.tenant_id, each.id) for each in due][:limit]
+
+    def refuse_digest(self, key: BatchKey, problem: BatchProblem) -> None:
+        """Say why no digest is made of a batch."""
+        with self._lock:
+            if key in self.due_digests(limit=len(self._batches)):
+                self._change(key.id, digest_problem=problem)
 
     def forget_batches(self, *, before: datetime) -> int:
         """Erase old batches."""
@@ -173,7 +188,9 @@ class MemoryBatches(MemoryBulk, MemoryRuns, MemoryWebhooks):
     def _counted(self, batch: Batch) -> Batch:
         kept_jobs = self._of_batch(batch.id)
         counts = Counter(kept.job.state for kept in kept_jobs)
-        return replace(batch, counts=dict(counts), spent=total(kept.spent for kept in kept_jobs))
+        digest = self._kept.get(batch.digest_job_id or "")
+        state = None if digest is None else digest.job.state
+        return replace(batch, counts=dict(counts), spent=total(kept.spent for kept in kept_jobs), digest_state=state)
 
     def _change(self, batch_id: str, **changes: object) -> None:
         self._batches[batch_id] = replace(self._batches[batch_id], **changes)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from pipeline.batches import BatchKey
 from pipeline.bulk import REFUSALS, BulkFailure, BulkItem, BulkVerb
 from pipeline.errors import JobFinished
 from pipeline.idempotency import IdempotencyKey
@@ -219,6 +220,15 @@ class MemoryRecords(
                 return None
             is_launched = self.accept(job, None, allowed)
             self._begin(key, job.id)
+            return is_launched
+
+    def record_digest(self, key: BatchKey, job: NewJob, allowed: Allowance = UNLIMITED) -> bool | None:
+        """Accept the job that makes the digest of a batch."""
+        with self._lock:
+            if key not in self.due_digests(limit=len(self._batches)):
+                return None
+            is_launched = self.accept(job, None, allowed)
+            self._change(key.id, digest_job_id=job.id)
             return is_launched
 
     def fire(

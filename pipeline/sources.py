@@ -60,8 +60,8 @@ class SourcePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceProblem:
-    """Why nothing was taken of a source, or not all."""
+class BatchProblem:
+    """Why a part of a batch was not done: a source not taken, or not all of it, or no digest made."""
 
     code: str
     message: str
@@ -82,7 +82,7 @@ class BatchSource:
     """Entries that were looked at."""
     found: int = 0
     """Items that came of them."""
-    problem: SourceProblem | None = None
+    problem: BatchProblem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Taken:
     at: datetime
     nested: tuple[str, ...] = ()
     """URLs of further sources."""
-    problem: SourceProblem | None = None
+    problem: BatchProblem | None = None
     is_full: bool = False
     """Whether the batch takes no more items."""
 

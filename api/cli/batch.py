@@ -61,6 +61,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     render: Render = False,
     robots: Robots = None,
     fallback: Fallback = None,
+    digest: Annotated[bool, typer.Option("--digest", help="Summarize all results together in the end.")] = False,
     key: Annotated[str | None, typer.Option(help="Of your own: the same command goes on with its batch.")] = None,
     wait: Wait = False,
     json: Json = False,
@@ -79,6 +80,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         processing=None if processing is None else processing.value,
         lane=lane,
         terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render, fallback, robots),
+        digest=digest,
         key=key,
     )
     guarded(lambda: submit_batch(api_url, order, wait=wait, as_json=json))

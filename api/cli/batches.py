@@ -20,7 +20,7 @@ from api.cli.terms import Terms, refuse
 from api.client import BatchResult, BatchView, JobFields, Penstock
 from api.client.calls import JobOptions
 from api.schemas import MAX_PAGE
-from api.schemas_batches import BatchSummary
+from api.schemas_batches import BatchSummary, DigestView
 from pipeline.job import JobState, Lane
 from pipeline.sources import SourceState
 from stages.contract import Document, Processing
@@ -50,6 +50,8 @@ class Order:
     processing: Processing | None
     lane: Lane | None
     terms: Terms
+    digest: bool
+    """Whether all results are summarized together in the end."""
     key: str | None
 
     def defaults(self) -> JobFields:
@@ -75,7 +77,9 @@ def submit_batch(api_url: str | None, order: Order, *, wait: bool, as_json: bool
     def run(address: Address) -> int:
         with Penstock(**address) as penstock:
             items = (line.item for line in lines)
-            batch = penstock.submit_batch(items, name=order.name, lane=order.lane, idempotency_key=order.key)
+            batch = penstock.submit_batch(
+                items, name=order.name, lane=order.lane, digest=order.digest, idempotency_key=order.key
+            )
             _complain_of_rejected(batch, lines)
             if wait:
                 return max(_followed(penstock, batch.id, as_json=as_json), int(batch.rejected_total > 0))
@@ -97,6 +101,7 @@ def _submit_source(api_url: str | None, order: Order, source: SourceWish, *, wai
                 limit=source.limit,
                 since=source.since,
                 name=order.name,
+                digest=order.digest,
                 idempotency_key=order.key,
                 **options,
             )
@@ -129,6 +134,8 @@ def print_results(penstock: Penstock, batch_id: str, *, as_json: bool) -> None:
             print(result.model_dump_json())
     else:
         print_documents(_documents(results), as_json=False)
+    if (digest := penstock.batch(batch_id).digest) is not None:
+        note(f"digest: {_digest_line(digest)}")
 
 
 def cancel_batch(penstock: Penstock, batch_id: str, *, as_json: bool) -> None:
@@ -204,6 +211,8 @@ def _print_batch(batch: BatchView, *, as_json: bool) -> None:
     console = Console(highlight=False)
     for name, fact in facts.items():
         console.print(Text(f"{name:<9} {fact}"), soft_wrap=True)
+    if batch.digest is not None:
+        console.print(Text(f"{'digest':<9} {_digest_line(batch.digest)}"), soft_wrap=True)
     for source in batch.sources:
         problem = f": {source.problem.message} ({source.problem.code})" if source.problem else ""
         console.print(
@@ -211,6 +220,14 @@ def _print_batch(batch: BatchView, *, as_json: bool) -> None:
         )
     for each in batch.rejected:
         console.print(Text(f"{'':<9} item {each.index}: {each.message} ({each.code})"), soft_wrap=True)
+
+
+def _digest_line(digest: DigestView) -> str:
+    if digest.problem is not None:
+        return f"none: {digest.problem.message} ({digest.problem.code})"
+    if digest.job_id is None:
+        return "made when all jobs have ended"
+    return f"{digest.status or 'erased'}, penstock result {digest.job_id}"
 
 
 def _documents(results: Iterable[BatchResult]) -> Iterator[tuple[str, Document]]:

@@ -160,10 +160,13 @@ class AsyncPenstock(AsyncSchedules):
         *,
         name: str | None = None,
         lane: Lane | str | None = None,
+        digest: bool = False,
         idempotency_key: str | None = None,
     ) -> BatchView:
         """See `Penstock.submit_batch`."""
-        return await self._call(calls.submit_batch(items, name, lane, idempotency_key or self._core.new_key()))
+        return await self._call(
+            calls.submit_batch(items, name, lane, idempotency_key or self._core.new_key(), digest=digest)
+        )
 
     async def submit_source(
         self,
@@ -172,6 +175,7 @@ class AsyncPenstock(AsyncSchedules):
         limit: int | None = None,
         since: date | None = None,
         name: str | None = None,
+        digest: bool = False,
         idempotency_key: str | None = None,
         **defaults: Unpack[JobOptions],
     ) -> BatchView:
@@ -181,7 +185,8 @@ class AsyncPenstock(AsyncSchedules):
         `submit_batch`. `sources` says what came of the list, and of those that it names.
         """
         source = calls.source_fields(url, limit, since)
-        return await self._call(calls.submit_source(source, defaults, name, idempotency_key or self._core.new_key()))
+        key = idempotency_key or self._core.new_key()
+        return await self._call(calls.submit_source(source, defaults, name, key, digest=digest))
 
     async def batch(self, batch_id: str) -> BatchView:
         """See `Penstock.batch`."""

@@ -179,14 +179,16 @@ class Penstock(Schedules):
         *,
         name: str | None = None,
         lane: Lane | str | None = None,
+        digest: bool = False,
         idempotency_key: str | None = None,
     ) -> BatchView:
         """Submit many jobs. `items` may be a generator: each is sent as it comes, and kept in memory until the answer.
 
         It is sent again until an answer comes, and makes one batch, with the key as in `submit`. Items that cannot
-        become jobs are in `rejected`. `lane` is for those that do not say theirs, `bulk` unless given.
+        become jobs are in `rejected`. `lane` is for those that do not say theirs, `bulk` unless given. With
+        `digest` one more job summarizes all results.
         """
-        return self._call(calls.submit_batch(items, name, lane, idempotency_key or self._core.new_key()))
+        return self._call(calls.submit_batch(items, name, lane, idempotency_key or self._core.new_key(), digest=digest))
 
     def submit_source(
         self,
@@ -195,6 +197,7 @@ class Penstock(Schedules):
         limit: int | None = None,
         since: date | None = None,
         name: str | None = None,
+        digest: bool = False,
         idempotency_key: str | None = None,
         **defaults: Unpack[JobOptions],
     ) -> BatchView:
@@ -204,7 +207,8 @@ class Penstock(Schedules):
         `submit_batch`. `sources` says what came of the list, and of those that it names.
         """
         source = calls.source_fields(url, limit, since)
-        return self._call(calls.submit_source(source, defaults, name, idempotency_key or self._core.new_key()))
+        key = idempotency_key or self._core.new_key()
+        return self._call(calls.submit_source(source, defaults, name, key, digest=digest))
 
     def batch(self, batch_id: str) -> BatchView:
         """How far a batch has come. Raises `NotFound`."""

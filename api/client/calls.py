@@ -210,15 +210,20 @@ def replay(job_id: str, from_stage: str, processing: Processing | None, key: str
     return Call("POST", f"{job_url(quoted(job_id))}/replay", answered(RerunAccepted), body=body, key=key)
 
 
-def submit_batch(items: Iterable[JobFields], name: str | None, lane: Lane | str | None, key: str) -> Call[BatchView]:
+def submit_batch(
+    items: Iterable[JobFields], name: str | None, lane: Lane | str | None, key: str, *, digest: bool = False
+) -> Call[BatchView]:
     """Submit a batch, a line for each item."""
-    params = _given({"name": name, "lane": lane})
+    params = _given({"name": name, "lane": lane, "digest": "true" if digest else None})
     return Call("POST", BATCHES, answered(BatchView), params=params, lines=Lines(map(plain, items)), key=key)
 
 
-def submit_source(source: SourceFields, defaults: JobOptions, name: str | None, key: str) -> Call[BatchView]:
+def submit_source(
+    source: SourceFields, defaults: JobOptions, name: str | None, key: str, *, digest: bool = False
+) -> Call[BatchView]:
     """Submit a batch of what a source lists."""
-    body = {"source": plain(source), "defaults": plain(defaults), **_given({"name": name})}
+    about = _given({"name": name, "digest": digest or None})
+    body = {"source": plain(source), "defaults": plain(defaults), **about}
     return Call("POST", BATCHES, answered(BatchView), body=body, key=key)
 
 

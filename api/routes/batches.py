@@ -75,10 +75,11 @@ async def submit(
 
 async def _submitted(intake: Intake, services: Wiring, tenant: str, key: IdempotencyKey | None) -> tuple[Batch, bool]:
     """The batch, and whether an earlier request has made it."""
+    digest = intake.digest(tenant)
     if (source := intake.source) is not None:
-        batch, is_new = await run_in_threadpool(services.batches.expand, intake.order(source, tenant), key)
+        batch, is_new = await run_in_threadpool(services.batches.expand, intake.order(source, tenant), key, digest)
         return batch, not is_new
-    receiver = await run_in_threadpool(services.batches.open, tenant, intake.header.name, key)
+    receiver = await run_in_threadpool(services.batches.open, tenant, intake.header.name, key, digest)
     return await intake.into(receiver, tenant), receiver.is_replay
 
 

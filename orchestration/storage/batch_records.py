@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orchestration.storage import records_batches as batches
+from orchestration.storage import records_digests as digests
 from orchestration.storage import records_expanding as expanding
 from orchestration.storage import records_sources as sources
 from orchestration.storage.engine import Database
-from pipeline.batches import Batch, CancellingBatch, Chunk, NewBatch
+from pipeline.batches import Batch, BatchKey, CancellingBatch, Chunk, NewBatch
 from pipeline.idempotency import IdempotencyKey
 from pipeline.job import Job, NewJob
 from pipeline.pages import Page
-from pipeline.sources import SourceKey, Taken
+from pipeline.sources import BatchProblem, SourceKey, Taken
 from pipeline.tenants import UNLIMITED, Allowance
 
 
@@ -99,6 +100,21 @@ class SqlBatches:
         """Batches that are being cancelled."""
         with self._database.read() as connection:
             return batches.being_cancelled(connection)
+
+    def due_digests(self, *, limit: int) -> Sequence[BatchKey]:
+        """Batches that are to have a digest now."""
+        with self._database.read() as connection:
+            return digests.due(connection, limit)
+
+    def record_digest(self, key: BatchKey, job: NewJob, allowed: Allowance = UNLIMITED) -> bool | None:
+        """Accept the job that makes the digest of a batch."""
+        with self._database.write(durable=True) as connection:
+            return digests.record(connection, key, job, allowed)
+
+    def refuse_digest(self, key: BatchKey, problem: BatchProblem) -> None:
+        """Say why no digest is made of a batch."""
+        with self._database.write(durable=True) as connection:
+            digests.refuse(connection, key, problem)
 
     def forget_batches(self, *, before: datetime) -> int:
         """Erase old batches."""

@@ -5,7 +5,7 @@ other in a circle.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
@@ -52,7 +52,7 @@ from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import canonical_uuid
 from pipeline.job import FIRST_RUN, Job, JobState, StageState
 from pipeline.pages import Page
-from pipeline.sources import SourceKey
+from pipeline.sources import BatchProblem, SourceKey
 from pipeline.spending import NOTHING
 from pipeline.tenants import UNLIMITED, Allowance
 
@@ -79,6 +79,7 @@ def open_batch(connection: Connection, new: NewBatch, key: IdempotencyKey | None
         "name": new.name,
         "created_at": new.created_at,
         "plan": sources.plan_document(new.plan),
+        "digest_order": new.digest_order and dict(new.digest_order),
         "received": 0,
         "rejected": 0,
         "rejections": [],
@@ -181,7 +182,18 @@ def _batches_from(connection: Connection, rows: Sequence[AnyRow], *, rejections:
         counts[group.batch_id][group.state] = group.jobs
     spent = spendings.of_batches(connection, tenants, ids)
     found = (_batch_from(row, counts[row.id], rejections=rejections) for row in rows)
-    return [replace(batch, spent=spent.get(batch.id, NOTHING)) for batch in found]
+    states = _states_of(connection, {row.digest_job_id for row in rows} - {None})
+    return [
+        replace(batch, spent=spent.get(batch.id, NOTHING), digest_state=states.get(batch.digest_job_id or ""))
+        for batch in found
+    ]
+
+
+def _states_of(connection: Connection, job_ids: Collection[str]) -> dict[str, JobState]:
+    if not job_ids:
+        return {}
+    found = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids))
+    return {row.id: row.state for row in connection.execute(found)}
 
 
 def _batch_from(row: AnyRow, counts: Mapping[JobState, int], *, rejections: bool) -> Batch:
@@ -200,6 +212,9 @@ def _batch_from(row: AnyRow, counts: Mapping[JobState, int], *, rejections: bool
         is_cancelling=row.is_cancelling,
         counts=counts,
         plan=sources.plan_from(row.plan),
+        digest_order=row.digest_order,
+        digest_job_id=row.digest_job_id,
+        digest_problem=None if row.digest_problem is None else BatchProblem(**row.digest_problem),
     )
 
 
@@ -210,7 +225,7 @@ def cancel(connection: Connection, tenant_id: str, batch_id: str, at: datetime) 
     batch = required(connection, tenant_id, batch_id)
     locked_row(connection, batch.id)
     batch = required(connection, tenant_id, batch_id)
-    if batch.unended or batch.sealed_at is None:
+    if batch.unended or batch.awaits_digest or batch.sealed_at is None:
         values = {"cancelled_at": batch.cancelled_at or at, "is_cancelling": True}
         connection.execute(update(batches).where(batches.c.id == batch.id).values(values))
         sources.leave_out(connection, batch.id)
@@ -236,9 +251,10 @@ def cancel_held(connection: Connection, batch_id: str, at: datetime, limit: int)
 
 def unended(connection: Connection, work: CancellingBatch, limit: int) -> list[str]:
     of_tenant = and_(jobs.c.tenant_id == work.tenant_id, jobs.c.state.in_(_UNENDED))
-    read = list(connection.scalars(select(jobs.c.id).where(of_tenant, jobs.c.id.in_(sources.jobs_of(work.id)))))
+    of_digest = select(batches.c.digest_job_id).where(batches.c.id == work.id)
+    beside = or_(jobs.c.id.in_(sources.jobs_of(work.id)), jobs.c.id.in_(of_digest))
     found = select(jobs.c.id).where(of_tenant, jobs.c.batch_id == work.id).limit(limit)
-    return [*read, *connection.scalars(found)][:limit]
+    return [*connection.scalars(select(jobs.c.id).where(of_tenant, beside)), *connection.scalars(found)][:limit]
 
 
 def end_cancelling(connection: Connection, batch_id: str) -> None:

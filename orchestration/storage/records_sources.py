@@ -13,10 +13,10 @@ from pipeline.job import JobState
 from pipeline.sources import (
     OPEN,
     SOURCES_AT_ONCE,
+    BatchProblem,
     BatchSource,
     SourceKey,
     SourcePlan,
-    SourceProblem,
     SourceState,
     Taken,
 )
@@ -151,5 +151,5 @@ def _source_from(row: AnyRow) -> BatchSource:
         job_id=row.job_id,
         seen=row.seen,
         found=row.found,
-        problem=None if row.problem is None else SourceProblem(**row.problem),
+        problem=None if row.problem is None else BatchProblem(**row.problem),
     )

@@ -29,7 +29,7 @@ from pipeline.runs import RunOrigin
 from pipeline.schedules import CatchUp
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 
-REVISION = "0019"
+REVISION = "0020"
 """The migration that makes this schema."""
 metadata = schema_base.metadata
 attempt_usage = schema_spending.attempt_usage
@@ -253,6 +253,10 @@ batches = Table(
     Column("cancelled_at", UtcDateTime),
     Column("is_cancelling", Boolean, nullable=False),
     Column("plan", DOCUMENT),
+    Column("digest_order", DOCUMENT),
+    # Not a reference: the job may be erased before the batch.
+    Column("digest_job_id", JOB_ID),
+    Column("digest_problem", DOCUMENT),
     PrimaryKeyConstraint("id"),
 )
 
@@ -371,6 +375,9 @@ partial_index(
     "finished_at",
 )
 Index("ix_batch_tenant", batches.c.tenant_id, batches.c.id)
+partial_index(
+    "ix_batch_digest", batches, "digest_order IS NOT NULL AND digest_job_id IS NULL AND digest_problem IS NULL", "id"
+)
 Index(
     "ix_held_job_turn",
     held_jobs.c.tenant_id,

@@ -176,3 +176,14 @@ def test_a_keeper_that_dies_while_a_batch_expands_takes_nothing_twice(narrow: Na
     view = until(is_taken, within_s=120, what="all lists to be taken")
     stack.client.delete(accepted["url"])
     assert (view["accepted"], [source["items"] for source in view["sources"]]) == (600, [0, *[60] * 10])
+
+
+def test_the_results_of_a_batch_are_summarized_together(stack: LiveStack) -> None:
+    items = [{"html": ARTICLE}, {"text": TEXT * 3}]
+    sent = stack.client.post("/v1/batches", json={"items": items, "digest": True, "name": "Locks"}).json()
+    view = ended(stack, sent["url"], "finished")
+    assert (view["counts"]["succeeded"], view["digest"]["status"]) == (2, "succeeded")
+    document = stack.client.get(view["digest"]["result_url"]).json()
+    assert document["metadata"]["title"] == "Locks"
+    assert len(document["sections"]) >= 2
+    assert document["summary"]["text"]

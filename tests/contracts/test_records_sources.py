@@ -8,7 +8,7 @@ import pytest
 from pipeline.batches import Batch, BatchState, Chunk
 from pipeline.errors import BatchCancelled, BatchReceiving, TooManyJobs
 from pipeline.job import JobState, NewJob
-from pipeline.sources import SOURCES_AT_ONCE, SourceKey, SourcePlan, SourceProblem, SourceState, Taken
+from pipeline.sources import SOURCES_AT_ONCE, BatchProblem, SourceKey, SourcePlan, SourceState, Taken
 from pipeline.tenants import Allowance
 from tests.support.at_once import at_once
 from tests.support.batches import chunk_of, jobs_of, open_batch, read_batch
@@ -104,7 +104,7 @@ def test_entries_are_taken_step_by_step(records: Any, batch: Batch) -> None:
     found = read_batch(records, batch)
     assert (found.received, found.counts, found.sealed_at) == (2, {"queued": 2}, None)
     assert (found.sources[0].seen, found.sources[0].found) == (3, 2)
-    problem = SourceProblem("too_many_sources", "more")
+    problem = BatchProblem("too_many_sources", "more")
     last = step(batch, 5, seen_before=3, at=START + timedelta(seconds=9), problem=problem)
     records.take_entries(found, last, chunk(batch, 1, first=2))
     done = read_batch(records, batch)
@@ -156,7 +156,7 @@ def test_nested_sources_are_read_in_turn_and_the_last_one_seals(records: Any, ba
         if position > SOURCES_AT_ONCE:
             start(records, batch, position)
         assert read_batch(records, batch).sealed_at is None
-        failed = SourceProblem("http_not_found", "gone")
+        failed = BatchProblem("http_not_found", "gone")
         key = key_of(batch, position)
         records.take_entries(batch, step(batch, 0, key=key, state=SourceState.FAILED, problem=failed), None)
     done = read_batch(records, batch)

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from orchestration.batches import BatchWork
+from orchestration.digests import DigestWork
 from orchestration.expansion import SourceWork
 from orchestration.launcher import Launcher
 from orchestration.settings import Settings
@@ -80,7 +81,8 @@ class Api:
         """What the keeper does about jobs that are held, or of batches that are cancelled; how many."""
         launcher = Launcher(self.records, self.broker.app, self.announcer, self.clock, is_leading=lambda: True)
         batches = BatchWork(self.records, self.announcer, self.clock).turn()
-        return launcher.turn() + batches + SourceWork(self.records, self.wiring.desk).turn()
+        digests = DigestWork(self.records, self.wiring.desk).turn()
+        return launcher.turn() + batches + digests + SourceWork(self.records, self.wiring.desk).turn()
 
     def start(self, job_id: str, stage: str, run: int = 1) -> Hold:
         """Claim a stage as a worker would."""

@@ -281,3 +281,14 @@ def test_a_source_that_failed_is_shown(penstock, api):
     api.keep()
     ran = penstock("batch", "status", batch, "--wait")
     assert (ran.exit_code, "failed, 0 items: No such host. (dns_failure)" in ran.stdout) == (1, True)
+
+
+def test_a_digest_is_asked_for_and_told_of(penstock, api):
+    batch = penstock("batch", "submit", "-", "--digest", stdin=f"{URL}\n").stdout.strip()
+    assert "digest    made when all jobs have ended" in penstock("batch", "status", batch).stdout
+    api.keep()
+    (job,) = jobs_of(api, batch)
+    api.finish(job["id"], *STAGES)
+    api.keep()
+    digest = api.client.get(f"/v1/batches/{batch}").json()["digest"]["job_id"]
+    assert f"digest: queued, penstock result {digest}" in penstock("batch", "results", batch).stderr
