@@ -15,9 +15,9 @@ from stages.extraction.trees import drop_unrendered, read_page
 
 MIN_WORDS = 5
 """Less than this is no article."""
-MIN_LIST_WORDS = 60
+MIN_LIST_CHARS = 400
 MIN_CONFIDENCE = 0.3
-"""Links of fewer words, or less probably content, are a menu."""
+"""Links that are fewer, or less probably content, are a menu."""
 
 
 def extract_html(html: str, url: str | None) -> Extracted:
@@ -42,9 +42,9 @@ def _rendered(root: HtmlElement, base_url: str | None) -> Rendered:
 
 def _is_article(chosen: Rendered, confidence: float) -> bool:
     """Whether there is content: a few words do, unless they are links and probably a menu."""
-    words = word_count(chosen.text)
-    is_menu = (words < MIN_LIST_WORDS or confidence < MIN_CONFIDENCE) and _is_mostly_links(chosen)
-    return words >= MIN_WORDS and not is_menu
+    if confidence >= MIN_CONFIDENCE and len(chosen.text) >= MIN_LIST_CHARS:
+        return True
+    return word_count(chosen.text) >= MIN_WORDS and not _is_mostly_links(chosen)
 
 
 def _is_mostly_links(chosen: Rendered) -> bool:

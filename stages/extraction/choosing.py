@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
-from lxml.etree import LxmlError
+from lxml.etree import LxmlError, strip_elements, strip_tags
 from lxml.html import HtmlElement
 from numpy.typing import NDArray
 from readability import Document
@@ -24,7 +24,8 @@ from stages.extraction.trees import Parsed, body_of, readable
 logging.getLogger("readability").setLevel(logging.CRITICAL)
 _WEIGHED = frozenset({"class", "href", "id", "itemprop"})
 _FURNITURE = ("aside", "button", "footer", "nav")
-_KEPT_EMPTY = frozenset({"body", "br", "head", "html", "img", "title"})
+_INLINE = ("abbr", "b", "em", "font", "i", "img", "label", "picture", "small", "source", "span", "strong", "time", "u")
+_KEPT_EMPTY = frozenset({"body", "br", "head", "html", "title"})
 _LAYOUT = re.compile(r"\s{2,}|[\n\r\t]")
 
 
@@ -108,8 +109,8 @@ def _by_readability(shown: HtmlElement) -> Choice:
 def _slim(shown: HtmlElement) -> HtmlElement:
     """A copy without what costs readability time and tells it little: furniture, layout, attributes, empty elements."""
     slim = deepcopy(shown)
-    for element in list(slim.iter(*_FURNITURE)):
-        element.drop_tree()
+    strip_elements(slim, *_FURNITURE, with_tail=False)
+    strip_tags(slim, *_INLINE)
     for element in reversed(list(slim.iter())):
         if element.text:
             element.text = _LAYOUT.sub(" ", element.text)

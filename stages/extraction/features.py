@@ -75,7 +75,7 @@ def _own(passages: list[Passage], signals: PageSignals) -> NDArray[np.float64]:
     for passage in passages:
         text, words, tag = passage.text, passage.words, passage.box.tag
         length = len(words)
-        spelled = text[:SAMPLE_CHARS].split()
+        initials = [word[0] for word in text[:SAMPLE_CHARS].split()]
         rows.append(
             [
                 log1p(length),
@@ -85,8 +85,8 @@ def _own(passages: list[Passage], signals: PageSignals) -> NDArray[np.float64]:
                 text[-1] in '.!?。！？…"”',
                 text[-1] == ":",
                 sum(map(str.isdigit, words)) / length,
-                sum(word[0].isupper() for word in spelled) / len(spelled),
-                sum(word[0].islower() for word in spelled) / len(spelled),
+                sum(map(str.isupper, initials)) / len(initials),
+                sum(map(str.islower, initials)) / len(initials),
                 bool(_PRICE.search(text, 0, SAMPLE_CHARS)),
                 bool(_DATE.search(text, 0, SAMPLE_CHARS)),
                 length <= 12 and bool(_FURNITURE.search(text)),
@@ -102,7 +102,7 @@ def _own(passages: list[Passage], signals: PageSignals) -> NDArray[np.float64]:
                 tag == "div",
                 tag in BLOCKS,
                 copies[text],
-                sum(word in title for word in words) / length,
+                sum(map(title.__contains__, words)) / length,
                 len(title.intersection(words)) / max(len(title), 1),
                 length > 3 and " ".join(words) in signals.description,
                 signals.article_body.share_of(words),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from lxml.html import HtmlElement
 
@@ -155,14 +156,16 @@ class Choice:
     """What another extractor kept, for looking passages up in."""
 
     def __init__(self, pieces: Iterable[str]) -> None:
-        lines = [WORD.findall(piece.lower()) for piece in pieces]
-        words = [word for line in lines for word in line]
+        lines = [WORD.findall(piece) for piece in "\n".join(pieces).lower().split("\n")]
         self._short = {tuple(line) for line in lines if len(line) < 3}
-        self._threes = set(zip(words, words[1:], words[2:], strict=False))
+        self._threes = set(_threes(list(chain.from_iterable(lines))))
 
     def share_of(self, words: list[str]) -> float:
         """How much of a passage was kept, from 0 to 1."""
         if len(words) < 3:
             return float(tuple(words) in self._short)
-        threes = list(zip(words, words[1:], words[2:], strict=False))
-        return sum(map(self._threes.__contains__, threes)) / len(threes)
+        return sum(map(self._threes.__contains__, _threes(words))) / (len(words) - 2)
+
+
+def _threes(words: list[str]) -> Iterator[tuple[str, str, str]]:
+    return zip(words, islice(words, 1, None), islice(words, 2, None), strict=False)

@@ -2,7 +2,7 @@
 
 import lxml.html
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stages.contract.nouns import ArticleSection, Image, Link
@@ -96,6 +96,7 @@ def test_nothing_hostile_is_left(hostile):
         only_allowed(html)
 
 
+@settings(deadline=None)
 @example(["<h1 id=x>", "<table>", "<h1 id=x>"])
 @given(
     st.lists(
