@@ -233,7 +233,14 @@ def _refusal(url: str, proxy: GuardedProxy) -> StageError | None:
 
 def _unreached(error: Exception, proxy: GuardedProxy) -> StageError | None:
     """Why the proxy did not reach the host that the page, or a redirect of it, leads to."""
-    return next(reversed(proxy.traffic.refused.values()), None) if "net::ERR_" in str(error) else None
+    if "net::ERR_" not in str(error) or _is_tls(error):
+        return None
+    return next(reversed(proxy.traffic.refused.values()), None)
+
+
+def _is_tls(error: Exception) -> bool:
+    """Whether a host was reached whose TLS is no good; Chromium may ask others of its own accord then, in vain."""
+    return "ERR_CERT" in str(error) or "ERR_SSL" in str(error)
 
 
 def _meaning(error: Exception) -> StageError:
@@ -241,7 +248,7 @@ def _meaning(error: Exception) -> StageError:
     said = str(error)
     if "Download is starting" in said or "ERR_ABORTED" in said:
         return Permanent("unsupported_media_type")
-    if "ERR_CERT" in said or "ERR_SSL" in said:
+    if _is_tls(error):
         return Permanent("tls_failure")
     if "ERR_TOO_MANY_REDIRECTS" in said:
         return Permanent("too_many_redirects")

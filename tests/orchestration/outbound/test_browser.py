@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -11,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+import trustme
 
 from orchestration.outbound import browser_proxy
 from orchestration.outbound.browser import BrowserLimits, Chromium
@@ -139,6 +141,15 @@ def test_a_page_does_not_go_on_to_what_may_not_be_visited(executable: Path, orig
     origin.on("/", frame)
     assert render(made, origin.url("/", HOST)).status == 200
     assert origin.hits("/private") == 2
+
+
+@pytest.mark.full
+def test_a_certificate_that_nobody_vouches_for_has_its_code(executable: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(HOST).configure_cert(context)
+    with Origin(tls=context) as secured:
+        assert failure(browser(executable), secured.url("/", HOST)) == "tls_failure"
 
 
 @pytest.mark.full
