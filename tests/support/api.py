@@ -13,6 +13,7 @@ from orchestration.batches import BatchWork
 from orchestration.digests import DigestWork
 from orchestration.expansion import SourceWork
 from orchestration.launcher import Launcher
+from orchestration.quotas import QuotaBook
 from orchestration.settings import Settings
 from orchestration.streams.hub import Hub
 from orchestration.transport.urls import read_url
@@ -55,6 +56,8 @@ class Api:
         self.hub = Hub(read_url("redis+socket:///nowhere.sock"), kept=100)
         vars(self.wiring).update(
             records=self.records,
+            # Read for any request, and noted by nobody.
+            quotas=QuotaBook(self.records.inner, self.clock, self.wiring.settings.quotas),
             payloads=self.payloads,
             app=self.broker.app,
             announcer=self.announcer,
