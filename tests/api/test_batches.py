@@ -293,9 +293,10 @@ def cut_off(api: Api, items: list[Any]) -> str:
     """Send a batch whose second chunk cannot be recorded; returns its URL."""
     accept_many = api.records.inner.accept_many
 
-    def once(*args: Any) -> None:
-        accept_many(*args)
+    def once(*args: Any) -> Any:
+        refused = accept_many(*args)
         api.records.broken["accept_many"] = RecordsUnavailable("away")
+        return refused
 
     api.records.inner.accept_many = once
     answer = send(api, items, KEY)

@@ -29,7 +29,7 @@ from tests.support.waiting import NeverHappened, until
 
 ROOT = Path(__file__).parents[2]
 LOOPBACK = "127.0.0.0/8"
-START_WITHIN_S = 30
+START_WITHIN_S = 90
 STOP_WITHIN_S = 45
 """More than the stack's own grace for what is running."""
 GONE_WITHIN_S = 10
