@@ -29,6 +29,10 @@ StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
 Url = Annotated[str, StringConstraints(max_length=MAX_URL_CHARS), AfterValidator(encodable)]
 
 
+# PostgreSQL keeps no NUL.
+WebhookName = Annotated[Url, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
+
+
 class JobOptions(Options):
     """How a job is to be done."""
 
@@ -52,6 +56,10 @@ class JobOptions(Options):
     expires_at: Moment | None = Field(default=None, description="The job fails if it has not ended at this moment.")
     max_attempts: int | None = Field(
         default=None, ge=1, le=MAX_ATTEMPTS, description="Attempts at each stage, instead of what the stage declares."
+    )
+
+    webhook: WebhookName | None = Field(
+        default=None, description="The id or the exact URL of a registered webhook that is to be told of the end."
     )
 
     @model_validator(mode="after")
@@ -86,6 +94,7 @@ class JobOptions(Options):
             metadata=self.metadata,
             schedule=Schedule(self.not_before, self.delay_s, self.expires_at),
             max_attempts=self.max_attempts,
+            webhook=self.webhook,
         )
 
 
@@ -262,6 +271,9 @@ class JobView(JobSummary):
     progress: int = Field(ge=0, le=100, description="In percent.")
     attempts: int = Field(description="Attempts spent on all stages.")
     max_attempts: int | None = Field(description="Attempts at each stage, if a number was asked for.")
+    webhook_id: str | None = Field(
+        default=None, description="Of the webhook that is told of its end, if one was named."
+    )
     deadline_at: datetime
     discarded_at: datetime | None = Field(description="When this failed job was taken off the dead letters.")
     result_url: str | None = Field(description="Where the result is, once there is one.")
@@ -278,6 +290,7 @@ class JobView(JobSummary):
             progress=job.progress,
             attempts=sum(stage.attempts for stage in job.stages),
             max_attempts=job.terms.max_attempts,
+            webhook_id=job.terms.webhook_id,
             deadline_at=job.deadline_at,
             discarded_at=job.discarded_at,
             result_url=result_url(job.id, run) if job.state is JobState.SUCCEEDED else None,

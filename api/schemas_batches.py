@@ -39,6 +39,7 @@ DIGEST_FIELDS = {
     "tags",
     "metadata",
     "max_attempts",
+    "webhook",
 }
 """Defaults of a batch that go for its digest, too."""
 

@@ -50,6 +50,7 @@ class WebhookRequest(BaseModel):
     events: Events = Field(default=ALL, description="What it is told; all unless given.")
     description: Description | None = None
     enabled: bool = True
+    only_named: bool = Field(default=False, description="Whether it is told of nothing but jobs that name it.")
 
 
 class WebhookPatch(BaseModel):
@@ -61,11 +62,12 @@ class WebhookPatch(BaseModel):
     events: Events | None = None
     description: Description | None = None
     enabled: bool | None = Field(default=None, description="Enabling it forgets what failed before.")
+    only_named: bool | None = None
 
     def changes(self) -> WebhookChanges:
         """The same in the words of the layer below."""
         events = None if self.events is None else distinct(self.events)
-        return WebhookChanges(self.url, events, self.description, self.enabled)
+        return WebhookChanges(self.url, events, self.description, self.enabled, self.only_named)
 
 
 class WebhookView(BaseModel):
@@ -76,6 +78,7 @@ class WebhookView(BaseModel):
     events: list[EventKind]
     description: str | None
     enabled: bool
+    only_named: bool = Field(description="Whether it is told of nothing but jobs that name it.")
     disabled_reason: str | None = Field(description="`gone` or `failing`, if nobody asked for it.")
     failing_since: datetime | None = Field(description="The first of the tries since the latest that was taken.")
     previous_secret_until: datetime | None = Field(description="Until when the secret before signs, too.")
@@ -183,6 +186,7 @@ def _common(webhook: Webhook) -> dict[str, Any]:
         "events": list(webhook.events),
         "description": webhook.description,
         "enabled": webhook.enabled,
+        "only_named": webhook.only_named,
         "disabled_reason": webhook.disabled_reason,
         "failing_since": webhook.health.failing_since,
         "previous_secret_until": webhook.previous_until,

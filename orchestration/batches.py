@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 
 from orchestration.orders import Order
 from orchestration.submit import Desk, Submission, erase_objects
@@ -86,7 +87,8 @@ class BatchDesk:
         """
         (pattern,) = order.items
         self.jobs.new(pattern)
-        new = self._new(pattern.tenant_id, order.batch_name, plan=order.plan, digest=digest)
+        plan = replace(order, items=(self.jobs.pinned(pattern),)).plan
+        new = self._new(pattern.tenant_id, order.batch_name, plan=plan, digest=digest)
         return self._opened(new, key)
 
     def _new(
@@ -95,6 +97,7 @@ class BatchDesk:
         now = self.jobs.clock.now()
         if digest is not None:
             self.jobs.pipeline(digest)
+            digest = self.jobs.pinned(digest)
         order = None if digest is None else Order((digest,)).document()["job"]
         return NewBatch(str(uuid7(now, self.jobs.random)), tenant_id, name, now, plan, order)
 
@@ -186,6 +189,8 @@ def chunk_of(
 ) -> Chunk:
     """The next items of a batch as they will be recorded, with their contents stored. Raises `PayloadsUnavailable`."""
     now = desk.clock.now()
+    # Most items name the same webhook, if any.
+    desk = replace(desk, find_webhook=cache(desk.find_webhook))
     # In order, so that jobs are listed, launched and delivered in the order of the items.
     ids = sorted(str(uuid7(now, desk.random)) for _ in wishes)
     made = [_made(desk, wish, index, ids[index - first], now) for index, wish in enumerate(wishes, first)]

@@ -100,6 +100,7 @@ def _document(item: Submission) -> Document:
         "not_before": _moment(item.schedule.not_before),
         "expires_at": _moment(item.schedule.expires_at),
         "max_attempts": item.max_attempts,
+        "webhook": item.webhook,
     }
     return {name: value for name, value in given.items() if value not in (None, [], {})}
 
@@ -125,6 +126,7 @@ def _submission(document: Mapping[str, Any], tenant_id: str) -> Submission:
             expires_at=_moment_from(document.get("expires_at")),
         ),
         max_attempts=document.get("max_attempts"),
+        webhook=document.get("webhook"),
     )
 
 

@@ -205,7 +205,8 @@ class ScheduleDesk:
     def _checked(self, order: Order) -> dict[str, Any]:
         for item in order.items:
             self.jobs.pipeline(item)
-        return order.document()
+        digest = None if order.digest is None else self.jobs.pinned(order.digest)
+        return replace(order, items=tuple(map(self.jobs.pinned, order.items)), digest=digest).document()
 
 
 @dataclass(frozen=True, slots=True)

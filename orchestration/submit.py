@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import BinaryIO
@@ -14,7 +14,7 @@ from orchestration.launch import launch_or_leave
 from pipeline import events
 from pipeline.composition import Catalog, Pipeline
 from pipeline.definition import DEFAULT_PIPELINE
-from pipeline.errors import AlreadyAnswered, IdempotencyKeyReused, PayloadsUnavailable, QuotaExceeded
+from pipeline.errors import AlreadyAnswered, IdempotencyKeyReused, PayloadsUnavailable, QuotaExceeded, UnknownWebhook
 from pipeline.events import Announcer
 from pipeline.idempotency import IdempotencyKey
 from pipeline.ids import Claim, StageKey, uuid7
@@ -51,6 +51,8 @@ class Submission:
     schedule: Schedule = field(default_factory=Schedule)
     max_attempts: int | None = None
     """None for what each stage declares."""
+    webhook: str | None = None
+    """The id or the URL of a webhook that is to be told of its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Desk:
     offer: Offer = field(default_factory=Offer)
     allowed: Callable[[str], Allowance] = unlimited
     """What a tenant may have; raises `RecordsUnavailable`."""
+    find_webhook: Callable[[str, str], str | None] = lambda _tenant_id, _name: None
+    """The id of a tenant's webhook by its id or URL; raises `RecordsUnavailable`."""
 
     def submit(self, submission: Submission, key: IdempotencyKey | None = None) -> NewJob:
         """Accept a job: once this returns it is kept, whatever happens to the broker.
@@ -161,6 +165,7 @@ class Desk:
             metadata=submission.metadata,
             not_before=submission.schedule.due_at(now),
             max_attempts=submission.max_attempts,
+            webhook_id=self.webhook_id(submission),
         )
         deadline_at = submission.schedule.deadline_at(now, self.job_deadline_s)
         return NewJob(
@@ -180,6 +185,22 @@ class Desk:
             deadline_at=deadline_at,
             terms=terms,
         )
+
+    def pinned(self, submission: Submission) -> Submission:
+        """The same with the id of its webhook, to be kept: URLs are for those to see who may register them.
+
+        Raises `UnknownWebhook` or `RecordsUnavailable`.
+        """
+        return replace(submission, webhook=self.webhook_id(submission))
+
+    def webhook_id(self, submission: Submission) -> str | None:
+        """The webhook that is named, if one is. Raises `UnknownWebhook` or `RecordsUnavailable`."""
+        if submission.webhook is None:
+            return None
+        webhook_id = self.find_webhook(submission.tenant_id, submission.webhook)
+        if webhook_id is None:
+            raise UnknownWebhook
+        return webhook_id
 
     def _keep_body(self, job_id: str, submission: Submission) -> Claim | None:
         if submission.body is None:

@@ -132,6 +132,7 @@ class Wiring(OutboundWiring):
             job_deadline_s=self.settings.job_deadline_s,
             offer=self.offer,
             allowed=self._allowed,
+            find_webhook=self.records.webhook_named,
         )
 
     @cached_property

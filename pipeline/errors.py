@@ -57,6 +57,19 @@ class Refused(PipelineError):
     code = "invalid_request"
 
 
+class UnknownWebhook(Refused):
+    """The tenant has no such webhook."""
+
+    code = "unknown_webhook"
+
+    def __init__(self) -> None:
+        # Without what was given: a URL may hold a token.
+        super().__init__(
+            "there is no such webhook: give the id or the exact URL of one that is registered; somebody with the scope"
+            " admin has to register it first, because what is sent is signed with its secret"
+        )
+
+
 class UnknownPipeline(Refused):
     """No pipeline of this name is defined."""
 

@@ -77,6 +77,13 @@ class MemoryWebhooks(MemoryStore):
             kept = self._webhooks.get(canonical_uuid(webhook_id) or "")
             return kept.webhook if kept is not None and kept.webhook.tenant_id == tenant_id else None
 
+    def webhook_named(self, tenant_id: str, name: str) -> str | None:
+        """The id of the endpoint with this id or URL."""
+        with self._lock:
+            found = [kept.webhook for kept in self._webhooks.values() if kept.webhook.tenant_id == tenant_id]
+            named = [each for each in found if each.url == name or each.id == canonical_uuid(name)]
+            return max(named, key=lambda each: (each.enabled, each.id)).id if named else None
+
     def webhooks(self, tenant_id: str, *, before: str | None, limit: int) -> Page[Webhook]:
         """Endpoints, newest first."""
         with self._lock:
@@ -85,7 +92,7 @@ class MemoryWebhooks(MemoryStore):
 
     def change_webhook(self, tenant_id: str, webhook_id: str, changes: WebhookChanges) -> Webhook:
         """Change an endpoint."""
-        given = {name: getattr(changes, name) for name in ("url", "events", "description", "enabled")}
+        given = {name: getattr(changes, name) for name in ("url", "events", "description", "enabled", "only_named")}
         with self._lock:
             kept = self._known(tenant_id, webhook_id)
             kept.change(**{name: value for name, value in given.items() if value is not None})
@@ -201,7 +208,7 @@ class MemoryWebhooks(MemoryStore):
         """Record what the endpoints of its tenant are told of the end of a run, each once."""
         kind, at = LAST[job.state], job.finished_at or job.created_at
         for kept in self._webhooks.values():
-            if kept.webhook.tenant_id == job.tenant_id and kept.webhook.wants(kind):
+            if kept.webhook.tenant_id == job.tenant_id and kept.webhook.wants(kind, job.terms.webhook_id):
                 delivery = new_delivery(kept.webhook.id, kind, job.id, job.run, at)
                 self._deliveries.setdefault(delivery.id, KeptDelivery(delivery, self._now_s()))
 

@@ -21,6 +21,8 @@ class JobTerms:
     """When its first stage is due; None for at once."""
     max_attempts: int | None = None
     """Of each of its stages, the first included; None for what the stage declares."""
+    webhook_id: str | None = None
+    """Of the webhook that is told of its end, whatever that asks for."""
 
 
 @dataclass(frozen=True, slots=True)

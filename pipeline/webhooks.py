@@ -55,10 +55,12 @@ class Webhook:
     disabled_reason: str | None = None
     """`gone` or `failing`; None while it is enabled, and when somebody disabled it."""
     health: Health = field(default_factory=Health)
+    only_named: bool = False
+    """Whether it is told of nothing but jobs that name it."""
 
-    def wants(self, kind: EventKind) -> bool:
-        """Whether it is to be told of this."""
-        return self.enabled and kind in self.events
+    def wants(self, kind: EventKind, named: str | None = None) -> bool:
+        """Whether it is to be told of this; `named` is the id of the webhook that the job names."""
+        return self.enabled and (named == self.id or (kind in self.events and not self.only_named))
 
     def sealed_at(self, now: datetime) -> tuple[str, ...]:
         """The secrets that sign now, the current one first."""
@@ -74,6 +76,7 @@ class WebhookChanges:
     events: tuple[EventKind, ...] | None = None
     description: str | None = None
     enabled: bool | None = None
+    only_named: bool | None = None
 
     @property
     def is_fresh_start(self) -> bool:
@@ -177,6 +180,9 @@ class WebhookRecords(BatchRecords, Protocol):
 
     def webhook(self, tenant_id: str, webhook_id: str) -> Webhook | None:
         """An endpoint; None when there is none such."""
+
+    def webhook_named(self, tenant_id: str, name: str) -> str | None:
+        """The id of the endpoint with this id or exactly this URL: of several an enabled one, the newest."""
 
     def webhooks(self, tenant_id: str, *, before: str | None, limit: int) -> Page[Webhook]:
         """Endpoints, newest first. `before` is the id of the last one of the page before."""

@@ -17,6 +17,7 @@ from api.cli.choices import (
     Render,
     Robots,
     Tags,
+    Webhook,
 )
 from api.cli.guard import guarded
 from pipeline.job import Lane
@@ -60,6 +61,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     max_age: MaxAge = None,
     render: Render = False,
     robots: Robots = None,
+    webhook: Webhook = None,
     fallback: Fallback = None,
     digest: Annotated[bool, typer.Option("--digest", help="Summarize all results together in the end.")] = False,
     key: Annotated[str | None, typer.Option(help="Of your own: the same command goes on with its batch.")] = None,
@@ -79,7 +81,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         stages=tuple(stages.split(",")) if stages else None,
         processing=None if processing is None else processing.value,
         lane=lane,
-        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render, fallback, robots),
+        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render, fallback, robots, webhook),
         digest=digest,
         key=key,
     )

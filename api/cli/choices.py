@@ -75,4 +75,7 @@ class RobotsChoice(StrEnum):
 Robots = Annotated[
     RobotsChoice | None, typer.Option(help="ignore: fetch although robots.txt does not allow it; needs an admin's key.")
 ]
+Webhook = Annotated[
+    str | None, typer.Option(metavar="ID|URL", help="A registered webhook that is to be told of the end.")
+]
 MaxAttempts = Annotated[int | None, typer.Option(min=1, help="At each stage, instead of what the stage declares.")]

@@ -26,6 +26,7 @@ from api.cli.choices import (
     Robots,
     SchemaFile,
     Tags,
+    Webhook,
 )
 from api.cli.guard import guarded
 from pipeline.job import JobState, Lane
@@ -72,6 +73,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
     max_age: MaxAge = None,
     render: Render = False,
     robots: Robots = None,
+    webhook: Webhook = None,
     fallback: Fallback = None,
     reuse: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Take a job that has done the same this lately instead.")
@@ -93,7 +95,7 @@ def submit(  # noqa: PLR0917  # typer reads them as options
         stages=tuple(stages.split(",")) if stages else None,
         wishes=Wishes(processing.value, length.value, language, audience, prompt, model, schema),
         lane=lane,
-        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render, fallback, robots),
+        terms=Terms(tag, meta, delay, not_before, expires_at, max_attempts, max_age, render, fallback, robots, webhook),
         reuse_s=reuse,
     )
     guarded(lambda: submit_jobs(api_url, order, wait=wait, as_json=json))

@@ -26,6 +26,7 @@ class Terms:
     render: bool = False
     fallback: FallbackChoice | None = None
     robots: RobotsChoice | None = None
+    webhook: str | None = None
 
     def fields(self) -> JobFields:
         """The fields of a job that were given. Ends the program for what is no moment and no pair."""
@@ -42,6 +43,8 @@ class Terms:
             fields["expires_at"] = moment_of("--expires-at", self.expires_at)
         if self.max_attempts is not None:
             fields["max_attempts"] = self.max_attempts
+        if self.webhook is not None:
+            fields["webhook"] = self.webhook
         return {**fields, **self.options()}
 
     def options(self) -> JobFields:

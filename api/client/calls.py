@@ -62,6 +62,8 @@ class JobOptions(TypedDict, total=False):
     """When it fails if it has not ended."""
     max_attempts: int
     """At each stage."""
+    webhook: str
+    """The id or URL of a registered webhook that is to be told of the end."""
 
 
 class JobFields(JobOptions, total=False):

@@ -36,7 +36,12 @@ OfBody: dict[int | str, Any] = {400: problems, 413: problems, 415: problems, 422
 def create(request: WebhookRequest, response: Response, services: Services, tenant: Tenant) -> WebhookWithSecret:
     """Register an endpoint. The answer has its secret, which is shown this once."""
     webhook, secret = services.webhooks.create(
-        tenant, request.url, distinct(request.events), description=request.description, enabled=request.enabled
+        tenant,
+        request.url,
+        distinct(request.events),
+        description=request.description,
+        enabled=request.enabled,
+        only_named=request.only_named,
     )
     response.headers["Location"] = webhook_url(webhook.id)
     return WebhookWithSecret.made(webhook, secret)

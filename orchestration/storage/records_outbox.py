@@ -33,10 +33,13 @@ from pipeline.webhooks import (
 
 # The lock keeps an endpoint from being erased before its delivery is recorded.
 _LISTENERS = (
-    select(webhooks.c.id, webhooks.c.tenant_id, webhooks.c.events)
+    select(webhooks.c.id, webhooks.c.tenant_id, webhooks.c.events, webhooks.c.only_named)
     .join_from(jobs, webhooks, jobs.c.tenant_id == webhooks.c.tenant_id)
     .where(jobs.c.id == bindparam("of_job"), webhooks.c.enabled)
     .with_for_update(read=True, key_share=True, of=webhooks)
+)
+_NAMED = select(jobs.c.id, jobs.c.webhook_id).where(
+    jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.webhook_id.is_not(None)
 )
 _IS_DUE = and_(
     # Spelled out, as the index is partial.
@@ -68,12 +71,20 @@ def tell(connection: Connection, job_ids: Sequence[str], run: int, state: JobSta
     All are of one tenant.
     """
     kind = LAST[state]
-    listeners = [row for row in connection.execute(_LISTENERS, {"of_job": job_ids[0]}) if kind in row.events]
-    if listeners:
-        told = ((row, job_id) for job_id in job_ids for row in listeners)
-        values = [_values(new_delivery(row.id, kind, job_id, run, at), row.tenant_id) for row, job_id in told]
+    listeners = connection.execute(_LISTENERS, {"of_job": job_ids[0]}).all()
+    if not listeners:
+        return
+    named = {row.id: row.webhook_id for row in connection.execute(_NAMED, {"ids": list(job_ids)})}
+    told = ((row, job_id) for job_id in job_ids for row in listeners if _hears(row, kind, named.get(job_id)))
+    values = [_values(new_delivery(row.id, kind, job_id, run, at), row.tenant_id) for row, job_id in told]
+    if values:
         once = upsert(connection, deliveries).values(due_at=now_s()).on_conflict_do_nothing()
         connection.execute(once, values)
+
+
+def _hears(row: AnyRow, kind: EventKind, named: str | None) -> bool:
+    """As `Webhook.wants`."""
+    return named == row.id or (kind in row.events and not row.only_named)
 
 
 def add_test(connection: Connection, webhook: Webhook, test_id: str, at: datetime) -> WebhookDelivery:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from orchestration.storage import records_outbox as outbox
 from orchestration.storage.engine import Database
@@ -31,6 +31,13 @@ class SqlWebhooks:
         """An endpoint."""
         with self._database.read() as connection:
             return _read(connection, tenant_id, webhook_id)
+
+    def webhook_named(self, tenant_id: str, name: str) -> str | None:
+        """The id of the endpoint with this id or URL."""
+        is_meant = or_(webhooks.c.url == name, webhooks.c.id == canonical_uuid(name))
+        found = select(webhooks.c.id).where(webhooks.c.tenant_id == tenant_id, is_meant)
+        with self._database.read() as connection:
+            return connection.scalar(found.order_by(webhooks.c.enabled.desc(), webhooks.c.id.desc()).limit(1))
 
     def webhooks(self, tenant_id: str, *, before: str | None, limit: int) -> Page[Webhook]:
         """Endpoints, newest first."""
@@ -109,6 +116,7 @@ def _changed(changes: WebhookChanges) -> Values:
         "events": None if changes.events is None else [str(kind) for kind in changes.events],
         "description": changes.description,
         "enabled": changes.enabled,
+        "only_named": changes.only_named,
     }
     values = {name: value for name, value in given.items() if value is not None}
     if changes.is_fresh_start:
@@ -155,6 +163,7 @@ def _values(webhook: Webhook) -> Values:
         "sealed": webhook.sealed,
         "failures": 0,
         "paused_until": 0.0,
+        "only_named": webhook.only_named,
     }
 
 
@@ -176,4 +185,5 @@ def _webhook_from(row: AnyRow) -> Webhook:
         previous_until=row.previous_until,
         disabled_reason=row.disabled_reason,
         health=outbox.health_from(row),
+        only_named=row.only_named,
     )

@@ -67,6 +67,7 @@ def _terms_values(terms: JobTerms) -> Values:
         "metadata": dict(terms.metadata),
         "not_before": terms.not_before,
         "max_attempts": terms.max_attempts,
+        "webhook_id": terms.webhook_id,
     }
 
 
@@ -266,7 +267,7 @@ def job_from(row: AnyRow, stages: Iterable[StageRecord] = ()) -> Job:
         result=claim_from(row.result),
         stages=tuple(stages),
         discarded_at=row.discarded_at,
-        terms=JobTerms(tuple(row.tags), row.metadata, row.not_before, row.max_attempts),
+        terms=JobTerms(tuple(row.tags), row.metadata, row.not_before, row.max_attempts, row.webhook_id),
         batch_id=row.batch_id,
         batch_index=row.batch_index,
     )

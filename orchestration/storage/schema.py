@@ -29,7 +29,7 @@ from pipeline.runs import RunOrigin
 from pipeline.schedules import CatchUp
 from pipeline.urls import MAX_HOST_CHARS, MAX_SEARCHED_CHARS
 
-REVISION = "0020"
+REVISION = "0021"
 """The migration that makes this schema."""
 metadata = schema_base.metadata
 attempt_usage = schema_spending.attempt_usage
@@ -69,6 +69,8 @@ jobs = Table(
     Column("metadata", DOCUMENT, nullable=False),
     Column("not_before", UtcDateTime),
     Column("max_attempts", Integer),
+    # Not a reference: a webhook may be erased before the job.
+    Column("webhook_id", JOB_ID),
     # Of the URL, to be searched for.
     Column("host", String(MAX_HOST_CHARS)),
     Column("url", in_code_order(MAX_SEARCHED_CHARS)),

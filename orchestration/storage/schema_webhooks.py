@@ -34,6 +34,7 @@ webhooks = Table(
     Column("failures", Integer, nullable=False),
     Column("failing_since", UtcDateTime),
     Column("paused_until", Double, nullable=False),
+    Column("only_named", Boolean, nullable=False),
     PrimaryKeyConstraint("id"),
 )
 

@@ -29,11 +29,12 @@ class WebhookDesk:
         *,
         description: str | None = None,
         enabled: bool = True,
+        only_named: bool = False,
     ) -> tuple[Webhook, str]:
         """Register an endpoint; returns it with its secret. Raises `NoSecretKey` or `RecordsUnavailable`."""
         now, secret = self.clock.now(), new_secret(self.random)
         its_id, sealed = str(uuid7(now, self.random)), self.sealer().seal(secret)
-        webhook = Webhook(its_id, tenant_id, url, events, description, enabled, now, sealed)
+        webhook = Webhook(its_id, tenant_id, url, events, description, enabled, now, sealed, only_named=only_named)
         self.records.add_webhook(webhook)
         return webhook, secret
 

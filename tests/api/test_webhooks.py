@@ -190,3 +190,73 @@ def test_what_makes_no_sense_is_refused(api: Api, body: dict[str, Any], message:
     assert (answer.status_code, problem["code"]) == (422, "invalid_request")
     assert message in problem["detail"]
     assert "hunter2" not in problem["detail"]
+
+
+# named by a job
+
+
+def told_of(api: Api, webhook: dict[str, Any]) -> list[str]:
+    return [each["job_id"] for each in api.client.get(webhook["deliveries_url"]).json()["items"]]
+
+
+@pytest.mark.parametrize("by", ["id", "url"])
+def test_a_job_names_its_webhook(api: Api, by: str) -> None:
+    hook = create(api, events=["job.succeeded"], only_named=True)
+    assert hook["only_named"] is True
+    job_id = api.submit(url="https://example.org/", webhook=hook[by])
+    assert api.client.get(f"/v1/jobs/{job_id}").json()["webhook_id"] == hook["id"]
+    api.submit(url="https://example.org/")
+    api.fail(job_id)
+    assert told_of(api, hook) == [job_id]
+
+
+def test_a_webhook_that_is_not_registered_is_refused_without_its_url(api: Api) -> None:
+    for name in ("https://other.example/?token=abc", UNKNOWN):
+        answer = api.client.post("/v1/jobs", json={"text": "x", "webhook": name})
+        assert (answer.status_code, problem_of(answer)["code"]) == (422, "unknown_webhook")
+        assert "register" in answer.json()["detail"]
+        assert name not in answer.text
+    assert api.client.get("/v1/jobs").json()["items"] == []
+
+
+def test_items_of_a_batch_name_theirs(api: Api) -> None:
+    hook = create(api, only_named=True)
+    items = [{"text": "x"}, {"text": "y", "webhook": UNKNOWN}]
+    view = api.client.post("/v1/batches", json={"items": items, "defaults": {"webhook": URL}}).json()
+    assert (view["accepted"], [each["code"] for each in view["rejected"]]) == (1, ["unknown_webhook"])
+    (job,) = api.client.get(f"{view['url']}/jobs").json()["items"]
+    api.client.delete(view["url"])
+    assert told_of(api, hook) == [job["id"]]
+
+
+def test_a_schedule_keeps_the_id_and_not_the_url(api: Api) -> None:
+    hook = create(api)
+    asked = {"name": "daily", "cron": "0 7 * * *", "job": {"text": "x", "webhook": URL}}
+    made = api.client.post("/v1/schedules", json=asked).json()
+    assert made["job"]["webhook"] == hook["id"]
+    firing = api.client.post(f"{made['url']}/run").json()
+    assert api.client.get(f"/v1/jobs/{firing['job_id']}").json()["webhook_id"] == hook["id"]
+    asked["job"] = {"text": "x", "webhook": UNKNOWN}
+    assert api.client.post("/v1/schedules", json=asked).json()["code"] == "unknown_webhook"
+
+
+def test_sources_and_digests_name_theirs(api: Api) -> None:
+    hook = create(api)
+    body = {"source": {"url": "https://example.org/"}, "digest": True, "defaults": {"webhook": URL}}
+    view = api.client.post("/v1/batches", json=body).json()
+    batch = api.records.batch("default", view["id"])
+    assert batch.plan.job["webhook"] == batch.digest_order["webhook"] == hook["id"]
+
+
+def test_jobs_that_differ_in_their_webhook_are_alike(api: Api) -> None:
+    create(api)
+    job_id = api.submit(text="x")
+    api.finish(job_id, "fetch", "extract", "summarize", "store")
+    again = {"text": "x", "webhook": URL, "dedupe": {"max_age_s": 3600}}
+    assert api.client.post("/v1/jobs", json=again).json()["id"] == job_id
+
+
+def test_only_named_can_be_changed(api: Api) -> None:
+    made = create(api)
+    url = f"/v1/webhooks/{made['id']}"
+    assert api.client.patch(url, json={"only_named": True}).json()["only_named"] is True

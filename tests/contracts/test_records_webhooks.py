@@ -10,10 +10,11 @@ from pipeline.events import EventKind
 from pipeline.job import MAX_LOSSES, JobState, NewJob
 from pipeline.ports import Retention
 from pipeline.runs import NewRun
+from pipeline.terms import JobTerms
 from pipeline.webhook_rules import FAILING_FOR, FAILURES_TO_PAUSE, Health
 from pipeline.webhooks import DeliveryState, Parcel, Webhook, WebhookChanges, WebhookDelivery, delivery_id
 from tests.support.at_once import at_once
-from tests.support.batches import admitted, full_batch
+from tests.support.batches import admitted, chunk_of, full_batch, jobs_of, open_batch
 from tests.support.jobs import BROKEN, STAGES, TENANT, World, ended
 from tests.support.tools import START
 from tests.support.webhooks import delivered, new_webhook, refused
@@ -379,3 +380,61 @@ def test_nothing_is_sent_to_a_disabled_endpoint(world: World, records: Any) -> N
     ):
         with pytest.raises(WebhookDisabled):
             act()
+
+
+# named by a job
+
+
+def test_an_endpoint_that_a_job_names_is_told_of_it_whatever_it_asks_for(world: World, records: Any) -> None:
+    wants_other = added(records, events=(EventKind.JOB_SUCCEEDED,))
+    only_named, wants_all = added(records, only_named=True), added(records)
+    for named in (wants_other, only_named, wants_all):
+        job = failed(world, terms=JobTerms(webhook_id=named.id))
+        told = {each.id for each in (wants_other, only_named, wants_all) if job.id in told_of(records, each)}
+        assert told == {named.id, wants_all.id}
+        assert told_of(records, named).count(job.id) == 1
+        assert world.read(job).terms.webhook_id == named.id
+    plain = failed(world)
+    assert [plain.id in told_of(records, each) for each in (wants_other, only_named, wants_all)] == [False, False, True]
+
+
+def test_what_is_disabled_or_gone_or_another_tenants_is_told_of_nothing(world: World, records: Any) -> None:
+    disabled, foreign = added(records, enabled=False), added(records, tenant_id="other", only_named=True)
+    for named in (disabled.id, foreign.id, UNKNOWN):
+        failed(world, terms=JobTerms(webhook_id=named))
+    assert (deliveries(records, disabled), deliveries(records, foreign)) == ([], [])
+
+
+def test_of_jobs_that_are_cancelled_together_each_tells_the_one_it_names(records: Any) -> None:
+    first, second = added(records, only_named=True), added(records, only_named=True)
+    batch = open_batch(records)
+    jobs = [
+        job
+        for index, named in enumerate((first, second, None))
+        for job in jobs_of(batch, 1, index, terms=JobTerms(webhook_id=named and named.id))
+    ]
+    records.accept_many(batch, chunk_of(jobs, is_last=True))
+    records.cancel_batch(batch.tenant_id, batch.id, START)
+    records.cancel_held(batch.id, START, limit=5)
+    assert [told_of(records, each) for each in (first, second)] == [[jobs[0].id], [jobs[1].id]]
+
+
+def test_an_endpoint_is_found_by_its_id_or_its_exact_url(records: Any) -> None:
+    old, foreign = added(records, url="https://a.example/"), added(records, url="https://b.example/", tenant_id="other")
+    assert records.webhook_named(TENANT, old.id) == records.webhook_named(TENANT, old.url) == old.id
+    new = added(records, url=old.url)
+    assert records.webhook_named(TENANT, old.url) == new.id
+    records.change_webhook(TENANT, new.id, WebhookChanges(enabled=False))
+    assert records.webhook_named(TENANT, old.url) == old.id
+    for name in (foreign.id, foreign.url, "https://a.example", "nonsense", ""):
+        assert records.webhook_named(TENANT, name) is None
+
+
+def test_only_named_can_be_changed(records: Any) -> None:
+    webhook = added(records, only_named=True)
+    assert records.webhook(TENANT, webhook.id).only_named
+    assert not records.change_webhook(TENANT, webhook.id, WebhookChanges(only_named=False)).only_named
+
+
+def told_of(records: Any, webhook: Webhook) -> list[str | None]:
+    return [each.job_id for each in deliveries(records, webhook)]

@@ -292,3 +292,8 @@ def test_a_digest_is_asked_for_and_told_of(penstock, api):
     api.keep()
     digest = api.client.get(f"/v1/batches/{batch}").json()["digest"]["job_id"]
     assert f"digest: queued, penstock result {digest}" in penstock("batch", "results", batch).stderr
+
+
+def test_a_webhook_goes_with_the_items(penstock):
+    ran = penstock("batch", "submit", "-", "--webhook", UNKNOWN, stdin=f"{URL}\n")
+    assert (ran.exit_code, "(unknown_webhook)" in ran.stderr) == (1, True)

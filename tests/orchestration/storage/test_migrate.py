@@ -177,6 +177,7 @@ def accept_in_version_1(connection: Connection, new: NewJob, error: dict[str, An
         "metadata",
         "not_before",
         "max_attempts",
+        "webhook_id",
         "host",
         "url",
         "batch_id",
