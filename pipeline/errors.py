@@ -148,7 +148,7 @@ class IdempotencyKeyReused(Refused):
 class QuotaExceeded(PipelineError):
     """The tenant has used what it may."""
 
-    code = "quota_exceeded"
+    code: str
 
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)

@@ -49,7 +49,7 @@ def test_a_batch_says_what_its_jobs_cost(api: Api) -> None:
     batch = api.client.post("/v1/batches", json={"items": [{"text": "a"}, {"text": "b"}]}).json()
     assert batch["usage"] is None
     jobs = [job["id"] for job in api.client.get(f"/v1/batches/{batch['id']}/jobs").json()["items"]]
-    api.records.admit(batch["id"], limit=2)
+    assert api.keep() == 2
     for job_id in jobs:
         api.records.spend(api.start(job_id, "fetch"), Spending(DEFAULT_TENANT, {"small": ASKED}), api.clock.now())
     assert api.client.get(f"/v1/batches/{batch['id']}").json()["usage"]["cost"] == "0.001440"

@@ -18,6 +18,7 @@ from tests.support.origin import Origin, Reply, Seen
 TOKEN = re.compile(r"tok-\w+")
 USUAL = Reply()
 """Stands for what is usual for a token."""
+NO_ROBOTS = Reply(status=404)
 MARKED = "For thirty-one years"
 
 
@@ -83,6 +84,10 @@ class Web(_Keeping):
 
     def page(self, token: str) -> str:
         return self.url(f"/{token}")
+
+    def next_reply(self, seen: Seen) -> Reply:
+        """A host without a robots.txt; to be asked for it is no effect."""
+        return NO_ROBOTS if seen.path == "/robots.txt" else super().next_reply(seen)
 
     def usual(self, token: str) -> Reply:
         return Reply(body=article(token))

@@ -25,6 +25,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.storage.schema import jobs, stages
+from orchestration.streams import DELTAS
 from orchestration.streams import STREAM as EVENTS
 from pipeline.ids import WHOLE
 from pipeline.job import JobState
@@ -256,7 +257,8 @@ class JobFleet:
         with self.broker.client() as client:
             delayed = {key: n for key in client.scan_iter("*:delayed", count=1000) if (n := client.zcard(key))}
         streams = {key: held for key, held in self.broker.streams().items() if any(held) and not key.endswith(":dead")}
-        streams.pop(EVENTS, None)
+        for told in (EVENTS, DELTAS):
+            streams.pop(told, None)
         return {**streams, **delayed}
 
     # watching
