@@ -68,6 +68,10 @@ def _fit_to_jobs(defaults: dict[str, Any]) -> dict[str, Any]:
     return defaults
 
 
+# PostgreSQL keeps no NUL.
+SourceUrl = Annotated[Url, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
+
+
 class BatchHeader(BaseModel):
     """What is said of a batch as a whole; in the query where the items come line by line."""
 
@@ -91,7 +95,7 @@ class SourceRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: Url = Field(description="Of a sitemap or an index of some, a feed, an OPML file, or a text with a URL a line.")
+    url: SourceUrl = Field(description="Of a sitemap or an index of some, a feed, OPML, or a text with a URL a line.")
     limit: int = Field(default=MAX_ITEMS, ge=1, le=MAX_ITEMS, description="Items at most.")
     since: date | None = Field(default=None, description="Leave out what is said to be older than this day.")
 

@@ -196,6 +196,7 @@ def test_the_same_request_with_the_same_key_is_the_same_batch(api: Api) -> None:
         {"source": {"url": SITEMAP, "limit": 10_001}},
         {"source": {"url": SITEMAP, "since": "lately"}},
         {"source": {"url": SITEMAP, "depth": 2}},
+        {"source": {"url": "https://example.org/\x00"}},
         {"source": {"url": SITEMAP}, "defaults": {"url": SITEMAP}},
         {"source": {"url": SITEMAP}, "defaults": {"pipeline": "fry"}},
     ],
