@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,19 +15,38 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Text, cast, create_engine, event, func, insert, inspect, select, text
+from sqlalchemy import (
+    Connection,
+    Double,
+    Engine,
+    Table,
+    Text,
+    cast,
+    column,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy import table as bare_table
 
 import orchestration.storage
 from orchestration.storage.migrate import migrate
 from orchestration.storage.records import SqlRecords
 from orchestration.storage.rows import job_values, run_values, stage_values
-from orchestration.storage.schema import REVISION, jobs, metadata, runs, stages
+from orchestration.storage.schema import REVISION, batches, jobs, metadata, runs, stages
+from orchestration.storage.types import JOB_ID
 from pipeline.errors import RecordsUnavailable
+from pipeline.ids import uuid7
 from pipeline.job import JobError, JobSource, Lane, NewJob
 from pipeline.runs import RunOrigin
 from stages.contract import Options
 from tests.support.databases import empty_postgresql_url
 from tests.support.jobs import TENANT, new_job
+from tests.support.tools import START
 
 MIGRATE_ONLY = """
 import sys
@@ -219,6 +239,38 @@ def test_jobs_of_version_1_are_kept_and_completed(empty_url: str) -> None:
         (run,) = records.runs(TENANT, job.id)
         assert (run.origin, run.from_stage, run.lane) == (RunOrigin.SUBMIT, None, job.lane)
         assert (read.options, read.error) == (job.options, JobError(**error) if job is not sound else None)
+    records.close()
+
+
+def insert_what_there_is(connection: Connection, table: Table, *rows: dict[str, Any]) -> None:
+    """Rows of this version in a table of an older one."""
+    known = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    for row in rows:
+        connection.execute(insert(table), {name: value for name, value in row.items() if name in known})
+
+
+def test_jobs_that_were_held_by_a_batch_are_admitted_after_it(empty_url: str) -> None:
+    upgrade_to(empty_url, "0014")
+    batch_id = str(uuid7(START, Random(1)))
+    held = [new_job(batch_id=batch_id, batch_index=index, lane=Lane.BULK) for index in range(3)]
+    batch = {"id": batch_id, "tenant_id": TENANT, "created_at": START, "received": 3, "rejected": 0, "rejections": []}
+    batch |= {"digest": "0" * 64, "sealed_at": START, "is_cancelling": False}
+    old = bare_table("held_job", column("batch_id", JOB_ID), column("job_id", JOB_ID), column("not_before", Double))
+    engine = create_engine(empty_url)
+    with engine.begin() as connection:
+        insert_what_there_is(connection, batches, batch)
+        for job in held:
+            insert_what_there_is(connection, jobs, job_values(job))
+            insert_what_there_is(connection, runs, run_values(job))
+            insert_what_there_is(connection, stages, *stage_values(job, is_launched=False))
+            connection.execute(insert(old), {"batch_id": batch_id, "job_id": job.id, "not_before": 0.0})
+    engine.dispose()
+    migrate(empty_url)
+    records = SqlRecords(empty_url)
+    (flow,) = records.flows()
+    assert (flow.tenant_id, flow.lane) == (TENANT, Lane.BULK)
+    assert [each.job.id for each in records.admit({flow: 5})] == [job.id for job in held]
+    assert records.flows() == []
     records.close()
 
 
