@@ -1,8 +1,8 @@
 """Connections to the database, and the one edge where its errors become ours.
 
 SQLite    every write begins IMMEDIATE, so it never fails half-way for want of the lock. What must survive a
-          power cut is committed with synchronous=FULL, the rest with NORMAL, which is ten times cheaper and
-          loses at most the latest commits, which are then done again.
+          power cut waits for the disk after its commit (`wal_sync`); the rest does not, and a power cut costs
+          at most the latest of it, which is then done again.
 PostgreSQL  reads are one snapshot (REPEATABLE READ); writes are READ COMMITTED and lock the job's row first.
 """
 
@@ -18,10 +18,11 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from orchestration.storage.turns import Turns
+from orchestration.storage.wal_sync import WalSync
 from pipeline.errors import RecordsUnavailable
 
-Use = Literal["read", "write", "durable"]
-USES: tuple[Use, ...] = ("read", "write", "durable")
+Use = Literal["read", "write"]
+USES: tuple[Use, ...] = ("read", "write")
 
 PATIENCE_S = 10.0
 """How long to wait for the database before giving up, in seconds: for a free connection, and until it has the lock."""
@@ -46,12 +47,13 @@ class Database:
         self._patience_s = patience_s
         self._engines: dict[Use, Engine] = {}
         self._turns = make_turns(self._url, pool_size)
+        self._log = WalSync(self._url.database or "") if is_sqlite(self._url) else None
         self._lock = Lock()
 
     @property
     def has_cheap_writes(self) -> bool:
         """Whether `durable` makes a difference."""
-        return is_sqlite(self._url)
+        return self._log is not None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -62,8 +64,10 @@ class Database:
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """A transaction, committed at the end of the block; `durable` ones survive a power cut."""
-        with self._begin("durable" if durable else "write") as connection:
+        with self._begin("write") as connection:
             yield connection
+        if durable and self._log is not None:
+            _flush(self._log)
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""
@@ -108,23 +112,19 @@ def is_sqlite(url: URL) -> bool:
 
 
 def make_turns(url: URL, pool_size: int) -> dict[Use, Turns]:
-    """Who may use each engine: as many as have connections, and on SQLite one writer, whichever way it syncs."""
+    """Who may use each engine: as many as have connections, and on SQLite one writer."""
     if not is_sqlite(url):
         return dict.fromkeys(USES, Turns(pool_size + OVERFLOW))
-    writer = Turns(1)
-    return {"read": Turns(pool_size), "write": writer, "durable": writer}
+    return {"read": Turns(pool_size), "write": Turns(1)}
 
 
 def make_engines(url: URL, pool_size: int, patience_s: float) -> dict[Use, Engine]:
     """An engine for each use of a database; on PostgreSQL they share one pool."""
     if is_sqlite(url):
-        write = partial(sqlite_engine, url, begin="BEGIN IMMEDIATE", pool_size=1, busy_timeout_s=0)
+        normal = partial(sqlite_engine, url, synchronous="NORMAL")
         return {
-            "read": sqlite_engine(
-                url, begin="BEGIN", synchronous="NORMAL", pool_size=pool_size, busy_timeout_s=patience_s
-            ),
-            "write": write(synchronous="NORMAL"),
-            "durable": write(synchronous="FULL"),
+            "read": normal(begin="BEGIN", pool_size=pool_size, busy_timeout_s=patience_s),
+            "write": normal(begin="BEGIN IMMEDIATE", pool_size=1, busy_timeout_s=0),
         }
     patience_ms = round(patience_s * 1000)
     engine = create_engine(
@@ -141,7 +141,7 @@ def make_engines(url: URL, pool_size: int, patience_s: float) -> dict[Use, Engin
         },
     )
     snapshot = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return {"read": snapshot, "write": engine, "durable": engine}
+    return {"read": snapshot, "write": engine}
 
 
 def sqlite_engine(
@@ -190,6 +190,13 @@ def _wait_for_lock(connection: Connection, begin: str) -> None:
                 break
             time.sleep(LOCK_POLL_S)
     connection.exec_driver_sql(begin)
+
+
+def _flush(log: WalSync) -> None:
+    try:
+        log.flush()
+    except OSError as error:
+        raise RecordsUnavailable(f"the disk of the database does not answer: {error.strerror}") from error
 
 
 @contextmanager

@@ -11,11 +11,13 @@ of a pooled connection.
 import os
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Engine, event
 
+from orchestration.storage.wal_sync import WalSync
 from pipeline.ids import Hold, StageKey
 
 STATEMENT = "statements"
@@ -26,7 +28,6 @@ COMMIT = "commits"
 SYNCED = "synced"
 """A commit that waits for the disk, as long as the server does not say otherwise."""
 OTHER = "other"
-SQLITE_FULL = 2
 
 
 class Spent(NamedTuple):
@@ -52,11 +53,14 @@ class Tally:
     def __enter__(self) -> Self:
         for name, listener in self._listeners.items():
             event.listen(Engine, name, listener)
+        self._flush = WalSync.flush
+        WalSync.flush = self._flushing(WalSync.flush)  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_exc: object) -> None:
         for name, listener in self._listeners.items():
             event.remove(Engine, name, listener)
+        WalSync.flush = self._flush  # type: ignore[method-assign]
         os.close(self._file)
 
     def of(self, records: Any) -> Any:
@@ -77,8 +81,15 @@ class Tally:
 
     def _commit(self, connection: Connection) -> None:
         self._note(COMMIT if self._here.has_written else READ)
-        if self._here.has_written and _waits_for_disk(connection):
+        if self._here.has_written and connection.dialect.name != "sqlite":
             self._note(SYNCED)
+
+    def _flushing(self, flush: Callable[[WalSync], None]) -> Callable[[WalSync], None]:
+        def noted(log: WalSync) -> None:
+            self._note(SYNCED)
+            flush(log)
+
+        return noted
 
     def _note(self, what: str) -> None:
         spent = Spent(os.getpid(), self._here.call, self._here.stage, what)
@@ -119,10 +130,3 @@ def _stage_of(first: object = None, *_rest: object) -> str:
             return stage
         case _:
             return ""
-
-
-def _waits_for_disk(connection: Connection) -> bool:
-    if connection.dialect.name != "sqlite":
-        return True
-    driver: Any = connection.connection.driver_connection
-    return bool(driver.execute("PRAGMA synchronous").fetchone()[0] == SQLITE_FULL)
