@@ -7,8 +7,6 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken
-
 from orchestration.settings import Settings
 from pipeline.errors import NoSecretKey
 
@@ -19,6 +17,9 @@ class Sealer:
     """Encrypts and decrypts texts by one key, of which any text with enough chance in it will do."""
 
     def __init__(self, key: str) -> None:
+        # Imported here, as most processes have nothing to encrypt and it takes 6 MB.
+        from cryptography.fernet import Fernet
+
         self._fernet = Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
 
     def seal(self, text: str) -> str:
@@ -27,6 +28,8 @@ class Sealer:
 
     def unseal(self, sealed: str) -> str | None:
         """What was sealed; None when it was by another key."""
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
         except InvalidToken:
