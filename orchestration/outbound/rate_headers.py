@@ -15,8 +15,8 @@ def exhausted_for_s(headers: Mapping[str, str], tokens: int = 1) -> float:
 
     >>> exhausted_for_s({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m30s"})
     90.0
-    >>> exhausted_for_s({"x-ratelimit-remaining-tokens": "500", "x-ratelimit-reset-tokens": "86ms"}, tokens=600)
-    0.086
+    >>> exhausted_for_s({"x-ratelimit-remaining-tokens": "500", "x-ratelimit-reset-tokens": "500ms"}, tokens=600)
+    0.5
     >>> exhausted_for_s({"x-ratelimit-remaining-tokens": "500", "x-ratelimit-reset-tokens": "7s"}, tokens=400)
     0.0
     >>> exhausted_for_s({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"})
