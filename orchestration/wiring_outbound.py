@@ -36,6 +36,7 @@ PARSING_MODULES = (
     "stages.extraction.plain",
     "stages.extraction.pdf",
     "stages.extraction.feeds",
+    "stages.extraction.warm",
 )
 """Imported once by the process that parsing children are forked from."""
 NO_KEY = "none"
