@@ -50,7 +50,7 @@ def choose(page: Parsed, url: str | None) -> Chosen:
     if not passages:
         return Chosen(body, 0.0, held)
     lengths = np.array([len(passage.words) for passage in passages], dtype=np.float64)
-    probabilities = tables_whole(passages, trained_model().probabilities(rows))
+    probabilities = shared(passages, trained_model().probabilities(rows))
     is_kept = best_choice(probabilities, lengths)
     prune(body, {(p.element, p.start) for p, keep in zip(passages, is_kept, strict=True) if keep})
     return Chosen(body, float(np.average(probabilities[is_kept], weights=lengths[is_kept])), held)
@@ -66,17 +66,15 @@ def passages_and_features(
     )
 
 
-def tables_whole(passages: list[Passage], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A table stays or goes as a whole: all its cells are as likely as they are on average."""
-    tables: dict[Box, list[int]] = {}
+def shared(passages: list[Passage], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each probability halfway to the mean of all passages in the same place, such as the cells of a row."""
+    places: dict[Box | None, list[int]] = {}
     for index, passage in enumerate(passages):
-        table = next((box for box in passage.box.lineage() if box.tag == "table"), None)
-        if table:
-            tables.setdefault(table, []).append(index)
-    smooth = probabilities.copy()
-    for cells in tables.values():
-        smooth[cells] = probabilities[cells].mean()
-    return smooth
+        places.setdefault(passage.box.parent, []).append(index)
+    means = np.empty_like(probabilities)
+    for together in places.values():
+        means[together] = probabilities[together].mean()
+    return (probabilities + means) / 2
 
 
 class _Readability(Document):  # type: ignore[misc]  # it has no types

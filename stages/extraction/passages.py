@@ -97,16 +97,18 @@ class _Walk:
         if element.tag == "pre":
             self._take(element, 0, box, [(f"{text} ", linked) for text in element.itertext()])
             return
-        start, pieces = 0, [(element.text or "", linked)]
+        start = 0
+        pieces = _pieces(element.text, linked=linked)
         for index, child in enumerate(element):
             tag = child.tag
             if isinstance(tag, str) and tag not in UNREAD:
                 if tag in BLOCKS or child in self._holders or element.tag in LISTS:
                     self._take(element, start, box, pieces)
-                    start, pieces = index + 1, []
                     self.block(child, self.box_of(child, box), linked=linked or tag == "a")
-                else:
-                    _inline(child, pieces, linked=linked)
+                    start = index + 1
+                    pieces = _pieces(child.tail, linked=linked)
+                    continue
+                _inline(child, pieces, linked=linked)
             if child.tail:
                 pieces.append((child.tail, linked))
         self._take(element, start, box, pieces)
@@ -121,13 +123,15 @@ class _Walk:
         return box
 
     def _take(self, element: HtmlElement, start: int, box: Box, pieces: list[tuple[str, bool]]) -> None:
-        text = " ".join("".join(piece for piece, _ in pieces).split())
+        if not pieces:
+            return
+        text = " ".join("".join([piece for piece, _ in pieces]).split())
         words = WORD.findall(text.lower()) if text else []
         if not words or len(self.found) >= MAX_PASSAGES or self._is_repeated(text, words, box):
             return
-        chars = sum(len(piece.strip()) for piece, _ in pieces)
-        share = sum(len(piece.strip()) for piece, is_linked in pieces if is_linked) / max(chars, 1)
-        passage = Passage(element, start, box, text, words, share * len(words))
+        linked = sum([len(piece.strip()) for piece, is_linked in pieces if is_linked])
+        chars = sum([len(piece.strip()) for piece, _ in pieces]) if linked else 1
+        passage = Passage(element, start, box, text, words, linked / chars * len(words))
         self.found.append(passage)
         box.words += len(words)
         box.linked += passage.linked
@@ -138,6 +142,11 @@ class _Walk:
         if len(words) < REPEATED_WORDS:
             return False
         return self._seen.setdefault(text, box.parent) is not box.parent
+
+
+def _pieces(text: str | None, *, linked: bool) -> list[tuple[str, bool]]:
+    """Where a run begins; white space does not begin one."""
+    return [(text, linked)] if text and not text.isspace() else []
 
 
 def _inline(element: HtmlElement, pieces: list[tuple[str, bool]], *, linked: bool) -> None:

@@ -49,6 +49,8 @@ class _Pruning:
     def _cut(self, element: HtmlElement, start: int, previous: HtmlElement | None, run: list[HtmlElement]) -> None:
         """Remove a run of text and inline elements, which begins behind the block `previous`, unless it is kept."""
         lead = element.text if previous is None else previous.tail
+        if not lead and not run:
+            return
         if (element, start) in self._kept:
             self._keeps = True
         elif WORD.search(lead or "") or any(map(_has_words, run)):

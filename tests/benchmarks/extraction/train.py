@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract import Permanent
-from stages.extraction.choosing import passages_and_features, tables_whole
+from stages.extraction.choosing import passages_and_features, shared
 from stages.extraction.features import names
 from stages.extraction.model import CHOICES, DEPTH, best_choice
 from stages.extraction.passages import Passage
@@ -31,7 +31,7 @@ from tests.benchmarks.extraction.pages import TruePage, true_pages
 
 MODEL = Path("stages/extraction/model.json")
 FOLDS = 5
-ROUNDS = 300
+ROUNDS = 500
 MAX_ROWS = 300
 """Of one page, drawn at random: no page should count for more than its share."""
 WEIGHT = 200.0
@@ -39,7 +39,7 @@ WEIGHT = 200.0
 PARAMETERS = {
     "objective": "cross_entropy",
     "learning_rate": 0.05,
-    "num_leaves": 12,
+    "num_leaves": 8,
     "max_depth": DEPTH,
     "min_data_in_leaf": 50,
     "feature_fraction": 0.25,
@@ -113,7 +113,7 @@ def _folds(samples: Sequence[Sample]) -> Iterable[list[Sample]]:
 def _chosen(sample: Sample, booster: lightgbm.Booster) -> str:
     if not sample.passages:
         return ""
-    kept = best_choice(tables_whole(sample.passages, np.asarray(booster.predict(sample.rows))), sample.lengths)
+    kept = best_choice(shared(sample.passages, np.asarray(booster.predict(sample.rows))), sample.lengths)
     return "\n".join(passage.text for passage, keep in zip(sample.passages, kept, strict=True) if keep)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stages.extraction.article import extract_html
+from stages.extraction.choosing import shared
 from stages.extraction.features import matrix, names
 from stages.extraction.model import CHOICES, DEPTH, Model, best_choice, trained_model
 from stages.extraction.passages import Choice, Passage, passages_of
@@ -107,6 +108,12 @@ def test_each_passage_has_a_number_for_each_name():
 
     assert rows.shape == (len(found), len(list(names(CHOICES))))
     assert np.isfinite(rows).all()
+
+
+def test_passages_in_one_place_share_their_probabilities():
+    found = passages("<ul><li>One<li>Two</ul><p>Three</p>")
+
+    assert shared(found, np.array([0.9, 0.5, 0.1])).tolist() == pytest.approx([0.8, 0.6, 0.1])
 
 
 def test_model_asks_its_questions_from_the_root_to_a_leaf():
