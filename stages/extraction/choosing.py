@@ -124,6 +124,9 @@ def _slim(shown: HtmlElement) -> HtmlElement:
 def _by_resiliparse(html: str) -> Choice:
     try:
         text = extract_plain_text(html, main_content=True, alt_texts=False, list_bullets=False)
-    except Exception:
-        return Choice([])
+    except BaseException as error:
+        # Where memory ends it panics, which is no `Exception`.
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            return Choice([])
+        raise
     return Choice(text.split("\n"))

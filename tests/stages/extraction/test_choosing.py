@@ -100,6 +100,23 @@ def test_what_is_not_kept_is_cut_out_with_the_elements_that_held_it():
     assert [element.tag for element in body.iter()] == ["body", "div", "p", "b"]
 
 
+@pytest.mark.parametrize(
+    ("extractor", "error"),
+    [
+        ("_Readability", ValueError("odd tree")),
+        ("extract_plain_text", ValueError("odd text")),
+        ("extract_plain_text", type("PanicException", (BaseException,), {})()),
+    ],
+)
+def test_extractor_that_fails_is_done_without(monkeypatch, extractor, error):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"stages.extraction.choosing.{extractor}", fail)
+
+    assert SENTENCE in extract_html(page(PAGES["article"][0]), None).text
+
+
 def test_each_passage_has_a_number_for_each_name():
     found = passages(PAGES["forum"][0])
     signals = PageSignals.of(parse_page("<body>x</body>"), "https://[water.example")
