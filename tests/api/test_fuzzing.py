@@ -89,7 +89,7 @@ def check(service: Service, operation: Any, *, examples: int) -> None:
     ask()
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(200, marks=[pytest.mark.full, pytest.mark.timeout(1200)])])
+@pytest.mark.parametrize("examples", [3, pytest.param(200, marks=[pytest.mark.full, pytest.mark.timeout(1200)])])
 def test_every_answer_is_as_the_description_says(service: Service, examples: int) -> None:
     failures = {}
     for operation in described(service):
