@@ -170,7 +170,8 @@ def bombs() -> list[Bomb]:
              gzip.compress(gzip.compress(PAGE.encode())), (), f"{HTML}\r\nContent-Encoding: gzip, gzip"),
         Bomb("gzip of gzip, said in two headers", frozenset({"unsupported_encoding"}),
              gzip.compress(gzip.compress(PAGE.encode())), (), f"{PACKED}\r\nContent-Encoding: gzip"),
-        Bomb("gzip of gzip, not said", frozenset({"undecodable"}),
+        # What is left is read as a gzip file, as sitemaps are, within bounds of its own.
+        Bomb("gzip of gzip, not said", frozenset({"too_large"}),
              gzip.compress(gzip.compress(bytes(100 * MIB))), (), PACKED),
         Bomb("brotli", frozenset({"unsupported_encoding"}), b"\x0b", (), f"{HTML}\r\nContent-Encoding: br"),
         Bomb("zstd", frozenset({"unsupported_encoding"}), b"\x28\xb5\x2f\xfd", (), f"{HTML}\r\nContent-Encoding: zstd"),
