@@ -156,7 +156,7 @@ class SqlRecords(
             return lost_inputs.lose_input(connection, hold, error, claim_key, ended)
 
     def _finishes_job(self, hold: Hold) -> bool:
-        """Looked up before, as it decides how to begin; only where it makes a difference."""
+        """Whether this has to be on the disk before anybody is told; looked up only where it makes a difference."""
         if not self._database.has_cheap_writes:
             return True
         with self._database.read() as connection:
